@@ -1,0 +1,70 @@
+#ifndef FEDERITY_CLIENT_IDENTITY_IDENTITY_STORE_H_
+#define FEDERITY_CLIENT_IDENTITY_IDENTITY_STORE_H_
+
+#include <grpcpp/channel.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
+#include "common/crypto/ed25519.h"
+#include "common/rpc/join_link.h"
+#include "federity/v1/membership.pb.h"
+
+namespace federity::identity {
+
+// One membership of this user or agent: where, as whom, until when. What is
+// secret stays in the store.
+struct Identity {
+  std::string id;            // the member's UUID
+  std::string member;        // resource name
+  std::string address;       // the coordinator's "host:port"
+  std::string scope;         // "" (server), "organizations/o", "organizations/o/repositories/r"
+  std::string organization;  // identifier
+  std::string organization_display_name;
+  v1::Role role = v1::ROLE_UNSPECIFIED;
+  v1::MemberKind kind = v1::MEMBER_KIND_UNSPECIFIED;
+  std::string ca_fingerprint;  // SHA-256 of the CA certificate, hexadecimal
+  absl::Time renew_time;
+  absl::Time expire_time;
+};
+
+// The memberships under one folder (0700), each in a folder of its own:
+// identity.json, contribution.key and tls.key (0600), chain.pem, ca.pem. Files
+// are replaced atomically, so that a crash leaves the old or the new
+// certificate, never none. Thread-safe within a process; two processes may use
+// one folder.
+class IdentityStore {
+ public:
+  static absl::StatusOr<std::unique_ptr<IdentityStore>> Open(std::filesystem::path directory,
+                                                             const Clock& clock = Clock::System());
+  virtual ~IdentityStore() = default;
+
+  // Redeems a link: fetches and checks the CA, makes keys (kept before the
+  // call, so that a repeated join after a crash redeems with the same), calls
+  // Join. INVALID_ARGUMENT naming the right program for a link of another kind.
+  virtual absl::StatusOr<Identity> Join(const rpc::JoinLink& link, v1::MemberKind kind,
+                                        std::string_view version) = 0;
+  virtual absl::StatusOr<std::vector<Identity>> List() = 0;
+  // A channel with this membership's certificate, renewed first if it is due
+  // (or expired: renewal needs none).
+  virtual absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(std::string_view id) = 0;
+  // The membership for a repository: its own, else that of its organisation.
+  // NOT_FOUND naming what there is.
+  virtual absl::StatusOr<Identity> ForRepository(std::string_view repository_name) = 0;
+  // The membership whose scope is exactly this.
+  virtual absl::StatusOr<Identity> ForScope(std::string_view scope) = 0;
+  virtual absl::StatusOr<crypto::SigningKey> ContributionKey(std::string_view id) = 0;
+  // Wipes keys and removes the folder.
+  virtual absl::Status Remove(std::string_view id) = 0;
+};
+
+}  // namespace federity::identity
+
+#endif  // FEDERITY_CLIENT_IDENTITY_IDENTITY_STORE_H_

@@ -1,0 +1,10 @@
+if(FEDERITY_SANITIZE STREQUAL "asan")
+  add_compile_options(-fsanitize=address,undefined -fno-omit-frame-pointer
+                      -fno-sanitize-recover=undefined)
+  add_link_options(-fsanitize=address,undefined)
+elseif(FEDERITY_SANITIZE STREQUAL "tsan")
+  add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=thread)
+elseif(NOT FEDERITY_SANITIZE STREQUAL "")
+  message(FATAL_ERROR "FEDERITY_SANITIZE is '${FEDERITY_SANITIZE}'; use asan or tsan")
+endif()
