@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Installs what Federity needs to build, run and test on Debian 12. Can be run
+# again at any time; installs only what is missing.
+#
+#   deploy/setup.sh [--runtime | --tools] [--libtorch PATH]
+#
+#   --runtime        only what the installed programs need, no compiler
+#   --tools          also clang, clang-tidy and what sanitizer and fuzz tiers need
+#   --libtorch PATH  check that PATH (an unpacked libtorch or a pip torch of
+#                    version 2.6 or later) can be used; then configure with
+#                    -DFEDERITY_LIBTORCH=PATH
+set -euo pipefail
+
+runtime=(
+  libgrpc++1.51 libprotobuf32 libpqxx-6.4 postgresql libspdlog1.10 libssl3 libsodium23
+  libseccomp2 libpng16-16 libjpeg62-turbo zlib1g libtorch1.13 libopenblas0-pthread
+  ca-certificates
+)
+build=(
+  g++ cmake ninja-build ccache mold pkg-config git
+  libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
+  libtorch-dev libopenblas0-pthread libpqxx-dev postgresql libspdlog-dev catch2
+  libssl-dev libsodium-dev libseccomp-dev libcli11-dev nlohmann-json3-dev
+  libtomlplusplus-dev libpng-dev libjpeg-dev zlib1g-dev libfast-float-dev
+)
+# What demo and tests call besides.
+check=(iproute2 util-linux openssl python3 python3-grpcio python3-protobuf tcpdump)
+tools=(clang clang-tidy clang-format libclang-rt-14-dev)
+
+die() { echo "setup.sh: $*" >&2; exit 1; }
+
+packages=("${build[@]}" "${check[@]}")
+libtorch=""
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --runtime) packages=("${runtime[@]}") ;;
+    --tools) packages+=("${tools[@]}") ;;
+    --libtorch) [ $# -ge 2 ] || die "--libtorch needs a path"; libtorch=$2; shift ;;
+    -h|--help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) die "unknown argument '$1'; see --help" ;;
+  esac
+  shift
+done
+
+if [ -n "$libtorch" ]; then
+  [ -f "$libtorch/share/cmake/Torch/TorchConfig.cmake" ] ||
+    die "'$libtorch' has no share/cmake/Torch/TorchConfig.cmake; give the folder of an unpacked libtorch, or what python3 -c 'import torch; print(torch.utils.cmake_prefix_path)' prints less /share/cmake"
+  version=$(cat "$libtorch/build-version" 2>/dev/null ||
+            sed -n "s/^__version__ = '\(.*\)'/\1/p" "$libtorch/version.py" 2>/dev/null || true)
+  abi=$(sed -n 's/.*_GLIBCXX_USE_CXX11_ABI=\([01]\).*/\1/p' "$libtorch/share/cmake/Torch/TorchConfig.cmake" | head -n 1)
+  [ "$abi" != 0 ] || die "LibTorch ${version:-at $libtorch} is built with the old C++ ABI; use a pip torch of version 2.6 or later, or the cxx11-abi archive"
+  echo "LibTorch ${version:-of unknown version} at $libtorch: configure with -DFEDERITY_LIBTORCH=$libtorch"
+fi
+
+. /etc/os-release
+[ "${ID:-}" = debian ] && [ "${VERSION_ID:-}" = 12 ] ||
+  echo "setup.sh: this is ${PRETTY_NAME:-an unknown system}; only Debian 12 is tested" >&2
+
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+if [ ${#missing[@]} -eq 0 ]; then
+  echo "Everything is installed."
+  exit 0
+fi
+sudo=""
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || die "needs root to install: ${missing[*]}"
+  sudo=sudo
+fi
+echo "Installing: ${missing[*]}"
+$sudo apt-get update -q
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 \
+  install -y -q --no-install-recommends "${missing[@]}"

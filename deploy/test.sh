@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Installs, builds and passes the tests. Needs no argument.
+#
+#   deploy/test.sh                      one optimised build with assertions; unit,
+#                                       integration and process tests
+#   deploy/test.sh --sanitize asan|tsan the same under sanitizers
+#   deploy/test.sh --tidy               clang-tidy and thread-safety analysis
+#   deploy/test.sh --fast               without the process tests
+#
+# The sanitizer and tidy tiers add a line to docs/quality.md. Options after --
+# go to ctest, e.g. `deploy/test.sh -- -R rounds`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+preset=dev
+tier=""
+ctest_args=()
+budget_minutes=60   # 35 is the aim; CI stops at 90
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --sanitize)
+      [ "${2:-}" = asan ] || [ "${2:-}" = tsan ] || { echo "test.sh: --sanitize needs asan or tsan" >&2; exit 2; }
+      preset=$2; tier=$2; budget_minutes=170; shift ;;
+    --tidy) preset=tidy; tier=tidy; budget_minutes=170 ;;
+    --fast) ctest_args+=(-LE e2e) ;;
+    --) shift; ctest_args+=("$@"); break ;;
+    -h|--help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "test.sh: unknown argument '$1'; see --help" >&2; exit 2 ;;
+  esac
+  shift
+done
+
+started=$SECONDS
+phases=""
+phase() { # name, command …
+  local name=$1 begin=$SECONDS status=0; shift
+  echo "== $name"
+  "$@" || status=$?
+  phases+=$(printf '%-10s %5d s' "$name" $((SECONDS - begin)))$'\n'
+  [ $status -eq 0 ] || { printf '%s\n== %s failed (%d)\n' "$phases" "$name" $status >&2; exit $status; }
+}
+
+setup_args=()
+[ "$preset" = dev ] || setup_args+=(--tools)
+phase setup deploy/setup.sh "${setup_args[@]}"
+phase configure cmake --preset "$preset"
+phase build cmake --build "build/$preset" -j "$(nproc)"
+
+log_quality() { # counts
+  [ -n "$tier" ] || return 0
+  local file=docs/quality.md
+  [ -f "$file" ] || printf '# Quality log\n\nWritten by `deploy/test.sh`; one line a run.\n\n| commit | date | tier | seed | result | seconds |\n|---|---|---|---|---|---|\n' >"$file"
+  printf '| %s | %s | %s | %s | %s | %d |\n' "$(git describe --always --dirty)" "$(date -u +%F)" \
+    "$tier" "-" "$1" $((SECONDS - started)) >>"$file"
+}
+
+if [ "$tier" = tidy ]; then
+  log_quality "clean"
+  printf '%s' "$phases"
+  exit 0
+fi
+
+export ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:${ASAN_OPTIONS:-}"
+export LSAN_OPTIONS="suppressions=$PWD/tests/sanitizers/lsan.supp:${LSAN_OPTIONS:-}"
+export UBSAN_OPTIONS="print_stacktrace=1:${UBSAN_OPTIONS:-}"
+# gRPC, Abseil and LibTorch of the distribution are not instrumented.
+export TSAN_OPTIONS="ignore_noninstrumented_modules=1:${TSAN_OPTIONS:-}"
+run_tests() {
+  ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j "$(nproc)" "${ctest_args[@]}"
+}
+begin=$SECONDS
+status=0
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
+echo "== test"
+run_tests 2>&1 | tee "$output" || status=$?
+phases+=$(printf '%-10s %5d s' "test" $((SECONDS - begin)))$'\n'
+log_quality "$(grep -E 'tests passed' "$output" | tail -n 1 || echo 'no test ran')"
+total=$((SECONDS - started))
+printf '\n%s%-10s %5d s\n' "$phases" "total" $total
+if [ $total -gt $((budget_minutes * 60)) ]; then
+  echo "test.sh: took $total s, more than $budget_minutes minutes: make the build or the tests smaller" >&2
+  [ $status -ne 0 ] || status=3
+fi
+# ctest's own last lines close the output, so that the tests are counted.
+grep -E 'tests passed|Total Test time' "$output" | tail -n 2
+exit $status
