@@ -35,11 +35,11 @@ struct Identity {
   absl::Time expire_time;
 };
 
-// The memberships under one folder (0700), each in a folder of its own:
-// identity.json, contribution.key and tls.key (0600), chain.pem, ca.pem. Files
-// are replaced atomically, so that a crash leaves the old or the new
-// certificate, never none. Thread-safe within a process; two processes may use
-// one folder.
+// The memberships under one folder (0700), each in identities/{id}/:
+// identity.json, contribution.key, tls.pem (key and chain), ca.pem, all 0600.
+// Files are replaced atomically, so that a crash leaves the old or the new
+// certificate, never none and never one without its key. Thread-safe within a
+// process; two processes may use one folder.
 class IdentityStore {
  public:
   static absl::StatusOr<std::unique_ptr<IdentityStore>> Open(std::filesystem::path directory,
@@ -48,20 +48,23 @@ class IdentityStore {
 
   // Redeems a link: fetches and checks the CA, makes keys (kept before the
   // call, so that a repeated join after a crash redeems with the same), calls
-  // Join. INVALID_ARGUMENT naming the right program for a link of another kind.
+  // Join. A link that was redeemed into this store before gives the same
+  // membership again. INVALID_ARGUMENT naming the right program for a link of
+  // another kind, before anything is sent.
   virtual absl::StatusOr<Identity> Join(const rpc::JoinLink& link, v1::MemberKind kind,
                                         std::string_view version) = 0;
   virtual absl::StatusOr<std::vector<Identity>> List() = 0;
   // A channel with this membership's certificate, renewed first if it is due
   // (or expired: renewal needs none).
   virtual absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(std::string_view id) = 0;
-  // The membership for a repository: its own, else that of its organisation.
-  // NOT_FOUND naming what there is.
+  // The membership for a repository: its own or that of its organisation,
+  // whichever has more rights. NOT_FOUND naming what there is;
+  // FAILED_PRECONDITION when two coordinators have such a repository.
   virtual absl::StatusOr<Identity> ForRepository(std::string_view repository_name) = 0;
   // The membership whose scope is exactly this.
   virtual absl::StatusOr<Identity> ForScope(std::string_view scope) = 0;
   virtual absl::StatusOr<crypto::SigningKey> ContributionKey(std::string_view id) = 0;
-  // Wipes keys and removes the folder.
+  // Wipes keys and removes the folder; OK if there is none.
   virtual absl::Status Remove(std::string_view id) = 0;
 };
 

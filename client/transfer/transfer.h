@@ -22,8 +22,15 @@ struct TransferOptions {
   std::function<void(int64_t done, int64_t total)> on_progress;
   // Polled; true ends the transfer with CANCELLED. May be empty.
   std::function<bool()> cancelled;
-  // How long to go on after a break before the error is returned.
+  // How long to go on without any progress before the error is returned.
   absl::Duration give_up_after = absl::Minutes(10);
+  // The first pause after a break; it doubles up to 30 s, with jitter.
+  absl::Duration first_pause = absl::Seconds(1);
+  // Downloads: the digest that the file must have, "sha256:…"; empty: the one
+  // that the coordinator declares.
+  std::string expected_digest;
+  // Downloads: a larger file is refused.
+  int64_t max_bytes = int64_t{1} << 37;
 };
 
 // Uploads a file and returns the complete upload's resource name. `request_id`

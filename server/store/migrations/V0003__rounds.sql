@@ -21,6 +21,11 @@ CREATE TABLE rounds (
   plan_digest text NOT NULL,
   standardisation_digest text,
   seed numeric(20) NOT NULL,
+  -- The figures of the plan that the machine works with, so that no step parses it.
+  min_contributions int NOT NULL CHECK (min_contributions >= 1),
+  target_contributions int,
+  training_seconds bigint NOT NULL CHECK (training_seconds > 0),
+  max_examples bigint NOT NULL CHECK (max_examples > 0),
   failure text NOT NULL DEFAULT '',
   failure_reason text NOT NULL DEFAULT '',
   created_at timestamptz NOT NULL,
@@ -64,7 +69,8 @@ CREATE TABLE contributions (
   progress_at timestamptz NOT NULL,        -- last sign of progress
   submitted_at timestamptz,
   updated_at timestamptz NOT NULL,
-  lease_until timestamptz,                 -- verification is leased too
+  lease_until timestamptz,                 -- verification is leased and fenced too
+  lease_token bigint NOT NULL DEFAULT 0,
   UNIQUE (repository, round, member),
   FOREIGN KEY (repository, round) REFERENCES rounds(repository, number)
 );
@@ -83,6 +89,11 @@ CREATE TABLE statistics_runs (
   deadline timestamptz NOT NULL,
   PRIMARY KEY (repository, number)
 );
+-- One collecting run a repository; the machine finds it by its deadline.
+CREATE UNIQUE INDEX statistics_runs_collecting ON statistics_runs (repository) WHERE state = 1;
+CREATE INDEX statistics_runs_due ON statistics_runs (deadline) WHERE state = 1;
+
+-- Who was asked, and what it said.
 CREATE TABLE statistics_answers (
   repository uuid NOT NULL,
   run bigint NOT NULL,

@@ -1,0 +1,250 @@
+#include "client/identity/identity_store.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "client/identity/choose.h"
+#include "client/identity/enrolment.h"
+#include "client/identity/identity_files.h"
+#include "common/base/encoding.h"
+#include "common/base/errors.h"
+#include "common/base/files.h"
+#include "common/base/status_macros.h"
+#include "common/base/strings.h"
+#include "common/base/version.h"
+#include "common/crypto/certificates.h"
+#include "common/crypto/digest.h"
+#include "common/rpc/channel.h"
+
+namespace federity::identity {
+namespace {
+
+namespace fs = std::filesystem;
+using Stub = v1::MembershipService::Stub;
+
+constexpr absl::Duration kConnectTimeout = absl::Seconds(20);
+
+// What the file system knows a link by; the secret itself is never stored.
+std::string LinkHash(const rpc::JoinLink& link) {
+  return crypto::Sha256(StrCat("federity/link/v1", link.secret)).Hex();
+}
+
+absl::Status CheckKind(const rpc::JoinLink& link, v1::MemberKind kind) {
+  if (link.kind == kind) return absl::OkStatus();
+  const bool for_agent = link.kind == v1::MEMBER_KIND_AGENT;
+  return InvalidArgument(
+      "link", for_agent ? "this link is for an agent; on the workstation beside the data, run: "
+                          "federity-agent join 'LINK'"
+                        : "this link is for a person; run: federity join 'LINK'");
+}
+
+// Whether the coordinator will never take these keys for this link.
+bool IsFinal(const absl::Status& status) {
+  constexpr std::array kFinal = {
+      v1::ERROR_REASON_INVITATION_INVALID, v1::ERROR_REASON_INVITATION_EXPIRED,
+      v1::ERROR_REASON_INVITATION_USED, v1::ERROR_REASON_INVITATION_REVOKED,
+      v1::ERROR_REASON_INVITATION_KIND_MISMATCH};
+  return std::find(kFinal.begin(), kFinal.end(), ReasonOf(status)) != kFinal.end();
+}
+
+class FileIdentityStore final : public IdentityStore {
+ public:
+  FileIdentityStore(fs::path directory, const Clock& clock)
+      : identities_(directory / "identities"), pending_(directory / "pending"), clock_(clock) {}
+
+  absl::StatusOr<Identity> Join(const rpc::JoinLink& link, v1::MemberKind kind,
+                                std::string_view version) override;
+  absl::StatusOr<std::vector<Identity>> List() override;
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(std::string_view id) override;
+  absl::StatusOr<Identity> ForRepository(std::string_view repository_name) override {
+    FEDERITY_ASSIGN_OR_RETURN(const std::vector<Identity> all, List());
+    return ChooseIdentity(all, repository_name, /*or_organization=*/true);
+  }
+  absl::StatusOr<Identity> ForScope(std::string_view scope) override {
+    FEDERITY_ASSIGN_OR_RETURN(const std::vector<Identity> all, List());
+    return ChooseIdentity(all, scope, /*or_organization=*/false);
+  }
+  absl::StatusOr<crypto::SigningKey> ContributionKey(std::string_view id) override {
+    FEDERITY_ASSIGN_OR_RETURN(const fs::path folder, FolderOf(id));
+    return ReadContributionKey(folder);
+  }
+  absl::Status Remove(std::string_view id) override;
+
+ private:
+  absl::StatusOr<fs::path> FolderOf(std::string_view id) const;
+  absl::StatusOr<std::vector<StoredIdentity>> ListStored() const;
+  absl::StatusOr<fs::path> PreparePending(std::string_view link_hash);
+  absl::StatusOr<Identity> Redeem(const rpc::JoinLink& link, std::string_view version,
+                                  const fs::path& folder, std::string_view link_hash);
+  absl::Status RenewIfDue(const fs::path& folder);
+
+  const fs::path identities_;
+  const fs::path pending_;
+  const Clock& clock_;
+  // One join or renewal at a time in this process. Between processes nothing
+  // is needed: every file changes by a rename, and of two renewals at once
+  // either certificate is good.
+  absl::Mutex mutex_;
+};
+
+absl::StatusOr<fs::path> FileIdentityStore::FolderOf(std::string_view id) const {
+  const fs::path folder = identities_ / fs::path(id);
+  std::error_code error;
+  if (id.empty() || id.find('/') != id.npos || id.front() == '.' ||
+      !fs::is_directory(folder, error)) {
+    return Error(v1::ERROR_REASON_NOT_FOUND, StrCat("no membership '", id, "' here"));
+  }
+  return folder;
+}
+
+absl::StatusOr<std::vector<StoredIdentity>> FileIdentityStore::ListStored() const {
+  std::vector<StoredIdentity> all;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(identities_, error)) {
+    FEDERITY_ASSIGN_OR_RETURN(StoredIdentity stored, ReadIdentity(entry.path()));
+    all.push_back(std::move(stored));
+  }
+  if (error) return ErrnoStatus(error.value(), StrCat("reading ", identities_.string()));
+  std::sort(all.begin(), all.end(), [](const StoredIdentity& a, const StoredIdentity& b) {
+    return std::tie(a.identity.scope, a.identity.id) < std::tie(b.identity.scope, b.identity.id);
+  });
+  return all;
+}
+
+absl::StatusOr<std::vector<Identity>> FileIdentityStore::List() {
+  FEDERITY_ASSIGN_OR_RETURN(std::vector<StoredIdentity> stored, ListStored());
+  std::vector<Identity> all;
+  for (StoredIdentity& one : stored) all.push_back(std::move(one.identity));
+  return all;
+}
+
+// The folder of a pending join with its keys, made completely or not at all:
+// whoever comes second, after a crash or beside us, uses the first one's keys.
+absl::StatusOr<fs::path> FileIdentityStore::PreparePending(std::string_view link_hash) {
+  const fs::path folder = pending_ / fs::path(link_hash);
+  std::error_code error;
+  if (fs::exists(folder / "request.der", error)) return folder;
+  const fs::path temporary = pending_ / StrCat(".", crypto::RandomUuid());
+  FEDERITY_RETURN_IF_ERROR(MakeDirectories(temporary));
+  FEDERITY_ASSIGN_OR_RETURN(crypto::TlsKeyAndRequest tls, crypto::GenerateTlsKey());
+  FEDERITY_RETURN_IF_ERROR(WriteContributionKey(temporary, crypto::SigningKey::Generate()));
+  FEDERITY_RETURN_IF_ERROR(
+      WriteTls(temporary, {.private_key_pem = std::move(tls.private_key_pem)}));
+  FEDERITY_RETURN_IF_ERROR(WriteFileAtomically(temporary / "request.der", tls.request_der));
+  fs::rename(temporary, folder, error);
+  if (error) {
+    const std::error_code cause = error;
+    FEDERITY_RETURN_IF_ERROR(WipeFolder(temporary));
+    if (!fs::exists(folder / "request.der", error)) {
+      return ErrnoStatus(cause.value(), StrCat("making ", folder.string()));
+    }
+  }
+  FEDERITY_RETURN_IF_ERROR(SyncDirectory(pending_));
+  return folder;
+}
+
+absl::StatusOr<Identity> FileIdentityStore::Redeem(const rpc::JoinLink& link,
+                                                   std::string_view version, const fs::path& folder,
+                                                   std::string_view link_hash) {
+  FEDERITY_ASSIGN_OR_RETURN(const crypto::SigningKey key, ReadContributionKey(folder));
+  FEDERITY_ASSIGN_OR_RETURN(TlsCredential tls, ReadTls(folder));
+  FEDERITY_ASSIGN_OR_RETURN(const std::string request, ReadFile(folder / "request.der", 1 << 16));
+  FEDERITY_ASSIGN_OR_RETURN(
+      const std::string ca,
+      rpc::FetchCaCertificate(link.address, link.ca_fingerprint, kConnectTimeout));
+  const auto channel = rpc::MakeChannel({.address = link.address, .ca_certificate_pem = ca});
+  Stub stub(channel);
+  FEDERITY_ASSIGN_OR_RETURN(const v1::JoinResponse joined,
+                            RedeemLink(stub, link, link.kind, version, key, request, {}));
+  FEDERITY_ASSIGN_OR_RETURN(Identity identity, IdentityOfMember(joined.member()));
+  if (crypto::SplitPemChain(joined.certificate_chain()).empty()) {
+    return absl::InternalError("the coordinator's answer holds no certificate");
+  }
+  identity.address = link.address;
+  identity.ca_fingerprint = link.ca_fingerprint.Hex();
+  tls.chain_pem = joined.certificate_chain();
+  FEDERITY_RETURN_IF_ERROR(WriteTls(folder, tls));
+  FEDERITY_RETURN_IF_ERROR(WriteCa(folder, ca));
+  FEDERITY_RETURN_IF_ERROR(WriteIdentity(folder, identity, link_hash));
+  return identity;
+}
+
+absl::StatusOr<Identity> FileIdentityStore::Join(const rpc::JoinLink& link, v1::MemberKind kind,
+                                                 std::string_view version) {
+  FEDERITY_RETURN_IF_ERROR(CheckKind(link, kind));
+  const std::string link_hash = LinkHash(link);
+  absl::MutexLock lock(&mutex_);
+  FEDERITY_ASSIGN_OR_RETURN(const std::vector<StoredIdentity> stored, ListStored());
+  for (const StoredIdentity& one : stored) {
+    if (one.link == link_hash) return one.identity;
+  }
+  FEDERITY_ASSIGN_OR_RETURN(const fs::path folder, PreparePending(link_hash));
+  const auto identity = Redeem(link, version, folder, link_hash);
+  if (!identity.ok()) {
+    if (IsFinal(identity.status())) FEDERITY_RETURN_IF_ERROR(WipeFolder(folder));
+    return identity.status();
+  }
+  std::error_code error;
+  fs::remove(folder / "request.der", error);
+  const fs::path home = identities_ / identity->id;
+  fs::rename(folder, home, error);
+  if (error) return ErrnoStatus(error.value(), StrCat("making ", home.string()));
+  FEDERITY_RETURN_IF_ERROR(SyncDirectory(identities_));
+  FEDERITY_RETURN_IF_ERROR(SyncDirectory(pending_));
+  FEDERITY_ASSIGN_OR_RETURN(StoredIdentity complete, ReadIdentity(home));
+  return std::move(complete.identity);
+}
+
+absl::Status FileIdentityStore::RenewIfDue(const fs::path& folder) {
+  absl::MutexLock lock(&mutex_);
+  FEDERITY_ASSIGN_OR_RETURN(const StoredIdentity stored, ReadIdentity(folder));
+  if (clock_.Now() < stored.identity.renew_time) return absl::OkStatus();
+  FEDERITY_ASSIGN_OR_RETURN(const crypto::SigningKey key, ReadContributionKey(folder));
+  FEDERITY_ASSIGN_OR_RETURN(const std::string ca, ReadCa(folder));
+  const bool usable = clock_.Now() < stored.identity.expire_time;
+  Stub stub(rpc::MakeChannel({.address = stored.identity.address, .ca_certificate_pem = ca}));
+  // While the old certificate is good, renewal is not worth waiting for.
+  CallOptions options;
+  if (usable) options = {.deadline = absl::Seconds(10), .give_up_after = absl::ZeroDuration()};
+  const auto renewed = RenewCertificate(stub, stored.identity.member, kVersion, key, options);
+  if (renewed.ok()) return WriteTls(folder, *renewed);
+  if (usable) return absl::OkStatus();
+  return Annotate(renewed.status(),
+                  StrCat("renewing the certificate at ", stored.identity.address));
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> FileIdentityStore::Connect(std::string_view id) {
+  FEDERITY_ASSIGN_OR_RETURN(const fs::path folder, FolderOf(id));
+  FEDERITY_RETURN_IF_ERROR(RenewIfDue(folder));
+  FEDERITY_ASSIGN_OR_RETURN(const StoredIdentity stored, ReadIdentity(folder));
+  FEDERITY_ASSIGN_OR_RETURN(TlsCredential tls, ReadTls(folder));
+  FEDERITY_ASSIGN_OR_RETURN(const std::string ca, ReadCa(folder));
+  return rpc::MakeChannel({.address = stored.identity.address,
+                           .ca_certificate_pem = ca,
+                           .certificate_chain_pem = std::move(tls.chain_pem),
+                           .private_key_pem = std::move(tls.private_key_pem)});
+}
+
+absl::Status FileIdentityStore::Remove(std::string_view id) {
+  const auto folder = FolderOf(id);
+  if (!folder.ok()) return absl::OkStatus();
+  absl::MutexLock lock(&mutex_);
+  return WipeFolder(*folder);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<IdentityStore>> IdentityStore::Open(fs::path directory,
+                                                                   const Clock& clock) {
+  for (const char* part : {"identities", "pending"}) {
+    FEDERITY_RETURN_IF_ERROR(MakeDirectories(directory / part));
+  }
+  return std::make_unique<FileIdentityStore>(std::move(directory), clock);
+}
+
+}  // namespace federity::identity
