@@ -18,13 +18,13 @@ runtime=(
 )
 build=(
   g++ cmake ninja-build ccache mold pkg-config git
-  libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
+  libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libprotoc-dev
   libtorch-dev libopenblas0-pthread libpqxx-dev postgresql libspdlog-dev catch2
   libssl-dev libsodium-dev libseccomp-dev libcli11-dev nlohmann-json3-dev
   libtomlplusplus-dev libpng-dev libjpeg-dev zlib1g-dev libfast-float-dev
 )
 # What demo and tests call besides.
-check=(iproute2 util-linux openssl python3 python3-grpcio python3-protobuf tcpdump)
+check=(iproute2 util-linux openssl python3 python3-grpcio python3-protobuf python3-cryptography tcpdump)
 tools=(clang clang-tidy clang-format libclang-rt-14-dev)
 
 die() { echo "setup.sh: $*" >&2; exit 1; }

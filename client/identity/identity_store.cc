@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"

@@ -18,6 +18,10 @@ std::optional<std::string> Base64UrlDecode(std::string_view text);
 // 8 bytes, big endian: how integers stand in everything we sign or hash.
 std::string BigEndian64(unsigned long long value);
 
+// At most `max_bytes` of the text, cut between characters; bytes that are not
+// UTF-8 become '?'. protobuf refuses to parse strings that are not UTF-8.
+std::string ToValidUtf8(std::string_view text, size_t max_bytes);
+
 }  // namespace federity
 
 #endif  // FEDERITY_COMMON_BASE_ENCODING_H_

@@ -1,7 +1,7 @@
 #include "common/base/errors.h"
 
 #include "absl/strings/cord.h"
-#include "absl/strings/strip.h"
+#include "common/base/encoding.h"
 #include "common/base/strings.h"
 #include "google/rpc/error_details.pb.h"
 
@@ -9,7 +9,7 @@ namespace federity {
 namespace {
 
 constexpr std::string_view kPrefix = "ERROR_REASON_";
-constexpr absl::string_view kPayloadUrl = "type.googleapis.com/google.rpc.ErrorInfo";
+constexpr size_t kMaxMetadataValue = 2000;
 
 // The only place that gives a reason its canonical code. ABORTED and
 // UNAVAILABLE invite clients to repeat the call, so they stand only where a
@@ -83,7 +83,7 @@ absl::StatusCode CodeOf(ErrorReason reason) {
 
 google::rpc::ErrorInfo InfoOf(const absl::Status& status) {
   google::rpc::ErrorInfo info;
-  const auto payload = status.GetPayload(kPayloadUrl);
+  const auto payload = status.GetPayload(ToAbsl(kErrorInfoUrl));
   if (payload.has_value() && !info.ParseFromString(std::string(*payload))) info.Clear();
   return info;
 }
@@ -94,9 +94,10 @@ absl::Status Error(ErrorReason reason, std::string_view message, ErrorMetadata m
   google::rpc::ErrorInfo info;
   info.set_reason(std::string(ReasonName(reason)));
   info.set_domain("federity");
-  for (auto& [key, value] : metadata) (*info.mutable_metadata())[key] = std::move(value);
+  for (const auto& [key, value] : metadata)
+    (*info.mutable_metadata())[key] = ToValidUtf8(value, kMaxMetadataValue);
   absl::Status status(CodeOf(reason), {message.data(), message.size()});
-  status.SetPayload(kPayloadUrl, absl::Cord(info.SerializeAsString()));
+  status.SetPayload(ToAbsl(kErrorInfoUrl), absl::Cord(info.SerializeAsString()));
   return status;
 }
 
@@ -137,8 +138,9 @@ ErrorReason ReasonFromName(std::string_view name) {
 absl::Status Annotate(const absl::Status& status, std::string_view context) {
   if (status.ok()) return status;
   absl::Status annotated(status.code(), StrCat(context, ": ", status.message()));
-  status.ForEachPayload(
-      [&](absl::string_view url, const absl::Cord& payload) { annotated.SetPayload(url, payload); });
+  status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
+    annotated.SetPayload(url, payload);
+  });
   return annotated;
 }
 

@@ -19,6 +19,9 @@ namespace federity {
 using ErrorReason = v1::ErrorReason;
 using ErrorMetadata = std::map<std::string, std::string>;
 
+// The payload's type URL; its bytes are a google.rpc.ErrorInfo.
+inline constexpr std::string_view kErrorInfoUrl = "type.googleapis.com/google.rpc.ErrorInfo";
+
 // A status with a reason. The canonical code follows from the reason (one
 // table in errors.cc). `message` says what was wrong, with which value, and
 // what to do, as one or two sentences.

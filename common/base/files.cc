@@ -90,7 +90,7 @@ absl::StatusOr<std::string> ReadFile(const std::filesystem::path& path, int64_t 
     if (got == 0) return content;
     if (static_cast<int64_t>(content.size()) + got > max_bytes)
       return InvalidArgument("file", StrCat(path.string(), " has more than ", max_bytes,
-                                                  " bytes, which is the most allowed here"));
+                                            " bytes, which is the most allowed here"));
     content.append(buffer, static_cast<size_t>(got));
   }
 }

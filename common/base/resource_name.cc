@@ -33,8 +33,8 @@ bool IsCollection(std::string_view text) {
 }
 
 absl::Status Malformed(std::string_view name, std::string_view why) {
-  return InvalidArgument(
-      "name", StrCat("\"", name.substr(0, 200), "\" is not a resource name: ", why));
+  return InvalidArgument("name",
+                         StrCat("\"", name.substr(0, 200), "\" is not a resource name: ", why));
 }
 
 constexpr std::string_view kIdentifierRule =
@@ -128,10 +128,9 @@ absl::StatusOr<std::string> RepositoryNameFromShort(std::string_view short_name)
   const std::string_view repository =
       slash == std::string_view::npos ? std::string_view() : short_name.substr(slash + 1);
   if (!IsIdentifier(owner) || !IsIdentifier(repository))
-    return InvalidArgument("repository",
-                           StrCat("\"", short_name.substr(0, 200),
-                                        "\" is not a repository: write OWNER/NAME, each ",
-                                        kIdentifierRule.substr(5)));
+    return InvalidArgument("repository", StrCat("\"", short_name.substr(0, 200),
+                                                "\" is not a repository: write OWNER/NAME, each ",
+                                                kIdentifierRule.substr(5)));
   return StrCat("organizations/", owner, "/repositories/", repository);
 }
 
@@ -143,7 +142,7 @@ absl::StatusOr<CommitReference> ParseCommitReference(std::string_view text) {
   if (!IsSegment(commit))
     return InvalidArgument(
         "commit", StrCat("\"", commit.substr(0, 200),
-                               "\" is not a commit: write head, a tag, or the start of a digest"));
+                         "\" is not a commit: write head, a tag, or the start of a digest"));
   return CommitReference{std::move(repository), std::move(commit)};
 }
 

@@ -8,11 +8,17 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "common/base/clock.h"
 #include "common/base/resource_name.h"
+#include "common/crypto/secret.h"
+#include "server/api/page_token.h"
 #include "server/membership/caller.h"
+#include "server/membership/permissions.h"
 #include "server/store/database.h"
 
 namespace federity::api {
@@ -80,7 +86,12 @@ struct Authorised {
 // Thread-safe.
 class Dispatcher {
  public:
-  Dispatcher(store::Database& database, const Clock& clock) : database_(database), clock_(clock) {}
+  // `key` is 32 bytes that all replicas share
+  // (CertificateAuthority::DeriveKey("federity/dispatcher/v1")): it seals page
+  // tokens and the answers kept for repeated calls. Database and clock must
+  // outlive the dispatcher.
+  Dispatcher(store::Database& database, const Clock& clock, crypto::Secret key)
+      : database_(database), clock_(clock), key_(key.Clone()), page_tokens_(std::move(key)) {}
 
   // A unary call: Handler is `absl::Status(Call&, const Request&, Response*)`.
   // `method` is the full name, "/federity.v1.RoundService/StartRound". The
@@ -94,26 +105,72 @@ class Dispatcher {
     });
   }
 
+  // Handle, and the reactor that a callback service returns.
+  template <typename Request, typename Response, typename Handler>
+  grpc::ServerUnaryReactor* HandleUnary(grpc::CallbackServerContext* context,
+                                        std::string_view method, const Request& request,
+                                        Response* response, Handler handler) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(Handle(context, method, request, response, std::move(handler)));
+    return reactor;
+  }
+
+  // A method that needs no certificate (Join, RenewCertificate): the handler,
+  // `absl::Status(store::Transaction&, const Request&, Response*)`, proves who
+  // calls and writes its audit row itself.
+  template <typename Request, typename Response, typename Handler>
+  grpc::Status HandlePublic(std::string_view method, const Request& request, Response* response,
+                            Handler handler) {
+    return PublicErased(method, [&](store::Transaction& transaction) -> absl::Status {
+      response->Clear();
+      return handler(transaction, request, response);
+    });
+  }
+
   // For streams: authenticates and authorises, and audits the opening where the
   // method reads model details. `resource_name` is the request's name or parent.
   absl::StatusOr<Authorised> Authorise(grpc::CallbackServerContext* context,
                                        std::string_view method, std::string_view resource_name);
 
   // Whether an authorised stream's member is still one with a role that allows
-  // the method: NOT_FOUND / PERMISSION_DENIED once it is removed.
+  // the method: MEMBER_REMOVED once it is removed, NOT_FOUND once the repository
+  // is deleted, ROLE_REQUIRED once its role does not suffice.
   absl::Status StillAuthorised(const Authorised& authorised, std::string_view method);
+
+  // What a client gets to see of an error: errors with a reason as they are;
+  // others are logged under an identifier, and only that is told.
+  grpc::Status ToClient(std::string_view method, const absl::Status& status);
 
   store::Database& database() { return database_; }
   const Clock& clock() const { return clock_; }
+  const PageTokens& page_tokens() const { return page_tokens_; }
 
  private:
+  struct Attempt;
+
   grpc::Status HandleErased(grpc::CallbackServerContext* context, std::string_view method,
                             const google::protobuf::Message& request,
                             google::protobuf::Message* response,
                             const std::function<absl::Status(Call&)>& run);
+  grpc::Status PublicErased(std::string_view method,
+                            const std::function<absl::Status(store::Transaction&)>& run);
+  absl::Status RunCall(store::Transaction& transaction, Attempt& attempt);
+  absl::StatusOr<bool> Replay(store::Transaction& transaction, const Attempt& attempt);
+  absl::Status KeepResponse(store::Transaction& transaction, const Attempt& attempt);
+  std::string ResponseLabel(const Attempt& attempt) const;
+  // Each in a transaction of its own, after the call's: they must not fail it.
+  void AuditRefusal(const Attempt& attempt, const absl::Status& status);
+  void Touch(const std::string& member_id);
+  void DeleteOldRequests();
+  // Whether `what` was not done within `interval`; notes that it is done now.
+  bool IsDue(const std::string& what, absl::Duration interval);
 
   store::Database& database_;
   const Clock& clock_;
+  const crypto::Secret key_;
+  const PageTokens page_tokens_;
+  absl::Mutex mutex_;
+  absl::flat_hash_map<std::string, absl::Time> done_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace federity::api

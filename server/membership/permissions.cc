@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "absl/strings/str_cat.h"
 #include "common/base/errors.h"
+#include "common/base/strings.h"
 #include "server/membership/conversions.h"
 
 namespace federity::membership {
@@ -222,7 +222,7 @@ absl::Status CheckRole(const Permission& permission, const Caller& caller, bool 
   if ((permission.roles & RoleBit(caller.role)) == 0) {
     std::string required(RoleName(LeastRole(permission.roles)));
     return Error(v1::ERROR_REASON_ROLE_REQUIRED,
-                 absl::StrCat("This needs the role ", required, "; yours is ",
+                 StrCat("This needs the role ", required, "; yours is ",
                               RoleName(caller.role), "."),
                  {{"required_role", required}});
   }

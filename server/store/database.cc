@@ -148,8 +148,15 @@ class PqxxTransaction : public Transaction {
 
 class PooledDatabase : public Database {
  public:
-  explicit PooledDatabase(Options options)
-      : options_(std::move(options)), notifier_(options_.url, options_.poll_interval) {}
+  explicit PooledDatabase(Options options) : options_(std::move(options)) {}
+
+  // Connects once, then listens.
+  absl::Status Begin() {
+    FEDERITY_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, Acquire());
+    Release(std::move(session), /*broken=*/false);
+    notifier_ = std::make_unique<Notifier>(options_.url, options_.poll_interval);
+    return absl::OkStatus();
+  }
 
   absl::Status RunInTransaction(const std::function<absl::Status(Transaction&)>& fn) override {
     absl::BitGen random;
@@ -165,9 +172,10 @@ class PooledDatabase : public Database {
 
   std::unique_ptr<Subscription> Subscribe(std::string topic,
                                           std::function<void()> callback) override {
-    return notifier_.Subscribe(std::move(topic), std::move(callback));
+    return notifier_->Subscribe(std::move(topic), std::move(callback));
   }
 
+ private:
   // A session of the pool, or a new one. Waits for one to come back.
   absl::StatusOr<std::unique_ptr<Session>> Acquire() ABSL_LOCKS_EXCLUDED(mu_) {
     {
@@ -209,7 +217,6 @@ class PooledDatabase : public Database {
     }
   }
 
- private:
   absl::Status RunOnce(const std::function<absl::Status(Transaction&)>& fn, bool* retryable) {
     FEDERITY_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, Acquire());
     absl::Status status;
@@ -233,15 +240,14 @@ class PooledDatabase : public Database {
   absl::Mutex mu_;
   std::vector<std::unique_ptr<Session>> idle_ ABSL_GUARDED_BY(mu_);
   int open_ ABSL_GUARDED_BY(mu_) = 0;
-  Notifier notifier_;
+  std::unique_ptr<Notifier> notifier_;
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Connect(Options options) {
   auto database = std::make_unique<PooledDatabase>(std::move(options));
-  FEDERITY_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, database->Acquire());
-  database->Release(std::move(session), /*broken=*/false);
+  FEDERITY_RETURN_IF_ERROR(database->Begin());
   return std::unique_ptr<Database>(std::move(database));
 }
 

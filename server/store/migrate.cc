@@ -1,8 +1,8 @@
 #include <string>
 
-#include "absl/strings/str_cat.h"
 #include "common/base/errors.h"
 #include "common/base/status_macros.h"
+#include "common/base/strings.h"
 #include "common/crypto/digest.h"
 #include "common/log/log.h"
 #include "server/store/database.h"
@@ -31,12 +31,12 @@ absl::StatusOr<size_t> CheckApplied(Transaction& transaction) {
   for (size_t i = 0; i < rows.size(); ++i) {
     const int64_t version = rows[i].Int(0);
     if (i >= migrations.size() || version != migrations[i].version) {
-      return absl::FailedPreconditionError(absl::StrCat(
+      return absl::FailedPreconditionError(StrCat(
           "the database has schema version ", version, ", this program knows versions up to ",
           SchemaVersion(), "; use the newer federity-server that wrote it"));
     }
     if (rows[i].Bytes(1) != crypto::Sha256(migrations[i].sql).view()) {
-      return absl::FailedPreconditionError(absl::StrCat(
+      return absl::FailedPreconditionError(StrCat(
           "migration ", version, " (", migrations[i].name,
           ") of the database differs from this program's; use the release that wrote it, or a "
           "released one"));
@@ -62,7 +62,7 @@ absl::Status ApplyNext(Transaction& transaction, bool* done) {
   if (*done) return absl::OkStatus();
   const Migration& next = EmbeddedMigrations()[applied];
   if (absl::Status status = transaction.Execute(next.sql).status(); !status.ok()) {
-    return Annotate(status, absl::StrCat("migration ", next.version, " (", next.name, ")"));
+    return Annotate(status, StrCat("migration ", next.version, " (", next.name, ")"));
   }
   FEDERITY_RETURN_IF_ERROR(
       transaction
@@ -73,7 +73,7 @@ absl::Status ApplyNext(Transaction& transaction, bool* done) {
                        .Text(next.name)
                        .Bytes(crypto::Sha256(next.sql).view()))
           .status());
-  log::Info("schema migrated", {{"version", absl::StrCat(next.version)}});
+  log::Info("schema migrated", {{"version", StrCat(next.version)}});
   return absl::OkStatus();
 }
 

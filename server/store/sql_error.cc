@@ -3,9 +3,9 @@
 #include <string>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/errors.h"
+#include "common/base/strings.h"
 
 namespace federity::store {
 namespace {
@@ -37,11 +37,10 @@ constexpr Mapping kMappings[] = {
 }  // namespace
 
 absl::Status StatusFromSqlState(std::string_view sqlstate, std::string_view message) {
-  const std::string_view first_line = message.substr(0, message.find('\n'));
-  const std::string text = absl::StrCat(
-      "database: ",
-      absl::StripAsciiWhitespace(absl::StripPrefix(first_line, "ERROR:")),
-      sqlstate.empty() ? "" : absl::StrCat(" (", sqlstate, ")"));
+  const absl::string_view first_line = ToAbsl(message.substr(0, message.find('\n')));
+  const std::string text =
+      StrCat("database: ", absl::StripAsciiWhitespace(absl::StripPrefix(first_line, "ERROR:")),
+             sqlstate.empty() ? "" : StrCat(" (", sqlstate, ")"));
   if (sqlstate == "53100") return Error(ErrorReason::ERROR_REASON_STORAGE_FULL, text);
   for (const Mapping& mapping : kMappings) {
     if (sqlstate.substr(0, mapping.prefix.size()) == mapping.prefix) {

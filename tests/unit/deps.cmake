@@ -1,6 +1,7 @@
 # Which targets each unit test binary links; one line a folder.
 set(UNIT_COMMON_DEPS federity::base federity::crypto federity::tensor federity::plan
-    federity::config federity::log federity::rpc)
+    federity::config federity::log federity::rpc federity_golden
+    PkgConfig::libsodium OpenSSL::SSL nlohmann_json::nlohmann_json)
 set(UNIT_SERVER_DEPS "")
 set(UNIT_CLIENT_DEPS "")
 set(UNIT_TRAINER_DEPS "")

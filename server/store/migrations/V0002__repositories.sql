@@ -49,6 +49,8 @@ CREATE TABLE uploads (
   expires_at timestamptz NOT NULL
 );
 CREATE INDEX uploads_expiry ON uploads (expires_at);
+CREATE INDEX uploads_member ON uploads (member);
+CREATE INDEX uploads_repository ON uploads (repository);
 
 CREATE TABLE commits (
   repository uuid NOT NULL REFERENCES repositories(id),

@@ -251,7 +251,6 @@ def main():
     save(make(Attention), "attention.script")
     save(make(Attention, row), "attention.trace")
     save(make(Transformer), "transformer.script")
-    save(make(Transformer, row), "transformer.trace")
     save(make(Recurrent), "gru.script")
     save(make(Regression), "regression.script")
     save(make(Tied), "tied.script")

@@ -1,0 +1,37 @@
+#include "client/agent/public_reason.h"
+
+#include "absl/strings/cord.h"
+#include "client/trainer/failure.h"
+#include "common/base/strings.h"
+
+namespace federity::agent {
+namespace {
+
+constexpr char kPayload[] = "federity/public-reason";
+constexpr std::string_view kSeeLog = "; `federity-agent log` on the workstation says more";
+
+}  // namespace
+
+absl::Status WithPublicReason(absl::Status status, std::string_view reason) {
+  if (!status.ok()) status.SetPayload(kPayload, absl::Cord(ToAbsl(reason)));
+  return status;
+}
+
+std::string PublicReason(const absl::Status& status) {
+  if (const auto reason = status.GetPayload(kPayload)) return std::string(*reason);
+  return StrCat("the workstation could not go on (", absl::StatusCodeToString(status.code()), ")",
+                kSeeLog);
+}
+
+absl::Status DescribeTrainerError(const absl::Status& status) {
+  if (status.ok()) return status;
+  const std::string reason = trainer::FailureReason(status);
+  // These speak of the model and of the update, never of data.
+  if (reason == trainer::kModelRefused || reason == trainer::kTrainingDiverged ||
+      reason == trainer::kUpdateOutOfRange)
+    return WithPublicReason(status, StrCat(reason, ": ", ToStd(status.message())));
+  if (absl::IsDeadlineExceeded(status)) return WithPublicReason(status, "training took too long");
+  return WithPublicReason(status, StrCat("the trainer failed (", reason, ")", kSeeLog));
+}
+
+}  // namespace federity::agent

@@ -1,0 +1,55 @@
+#include "client/cli/session.h"
+
+#include <cstdlib>
+#include <memory>
+
+#include "client/cli/arguments.h"
+#include "client/cli/coordinators.h"
+#include "client/terminal/text.h"
+#include "common/base/strings.h"
+
+namespace federity::cli {
+
+absl::StatusOr<std::filesystem::path> HomeDirectory() {
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::filesystem::path(value ? value : "");
+  };
+  if (const auto home = variable("FEDERITY_HOME"); !home.empty()) return home;
+  if (const auto config = variable("XDG_CONFIG_HOME"); !config.empty()) return config / "federity";
+  if (const auto home = variable("HOME"); !home.empty()) return home / ".config" / "federity";
+  return absl::FailedPreconditionError("neither FEDERITY_HOME nor HOME is set; set one");
+}
+
+identity::CallOptions Session::Options() const {
+  // Said once a call: the first failure means waiting.
+  auto said = std::make_shared<bool>(false);
+  return {
+      .give_up_after = cli_->patience, .on_retry = [this, said](const absl::Status& status) {
+        if (std::exchange(*said, true)) return;
+        cli_->output.Note(StrCat(identity_.address, " does not answer (",
+                                 terminal::Printable(ToStd(status.message())), "); trying again"));
+      }};
+}
+
+absl::StatusOr<Session> OpenMembership(CliContext& cli, const identity::Identity& identity,
+                                       std::string_view scope) {
+  FEDERITY_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel, cli.store.Connect(identity.id));
+  return Session(cli, identity, std::string(scope), std::move(channel));
+}
+
+absl::StatusOr<Session> OpenScope(CliContext& cli, std::string_view scope) {
+  FEDERITY_ASSIGN_OR_RETURN(const std::string name, ScopeName(scope));
+  FEDERITY_ASSIGN_OR_RETURN(const std::vector<identity::Identity> all, cli.store.List());
+  FEDERITY_ASSIGN_OR_RETURN(
+      const identity::Identity identity,
+      ChooseMembership(all, ReadChoice(cli.home), name, /*or_organization=*/true));
+  return OpenMembership(cli, identity, name);
+}
+
+absl::StatusOr<Session> OpenRepository(CliContext& cli, std::string_view repository) {
+  FEDERITY_RETURN_IF_ERROR(RepositoryName(repository).status());
+  return OpenScope(cli, repository);
+}
+
+}  // namespace federity::cli

@@ -1,0 +1,26 @@
+#ifndef FEDERITY_CLIENT_TERMINAL_JSON_H_
+#define FEDERITY_CLIENT_TERMINAL_JSON_H_
+
+#include <google/protobuf/message.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace federity::terminal {
+
+using Json = nlohmann::ordered_json;
+
+// A message of the API as `--json` shows it: every field under its name in the
+// proto, also those at their default. Timestamps are RFC 3339 in UTC, bytes
+// hexadecimal, fixed64 (seeds) decimal text, an unset message null, not-a-number
+// null. Values of an enumeration that carry its name as a prefix lose it and
+// are lower case ("ROLE_OWNER" → "owner"); others stay ("COMMITTED").
+Json ToJson(const google::protobuf::Message& message);
+
+// One line for machines, or two-space indentation. Never throws: broken UTF-8
+// is replaced.
+std::string Dump(const Json& json, bool pretty);
+
+}  // namespace federity::terminal
+
+#endif  // FEDERITY_CLIENT_TERMINAL_JSON_H_

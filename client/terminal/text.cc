@@ -1,0 +1,107 @@
+#include "client/terminal/text.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <iterator>
+
+namespace federity::terminal {
+namespace {
+
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
+
+struct CodePoint {
+  uint32_t value = 0;
+  size_t size = 1;     // bytes
+  bool valid = false;  // well-formed UTF-8 (RFC 3629)
+};
+
+CodePoint Decode(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
+  const uint8_t first = byte(0);
+  if (first < 0x80) return {first, 1, true};
+  const size_t size = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+  if (first < 0xC2 || first > 0xF4 || text.size() < size) return {};
+  uint32_t value = first & (0xFFu >> (size + 1));
+  for (size_t i = 1; i < size; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return {};
+    value = (value << 6) | (byte(i) & 0x3Fu);
+  }
+  constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+  if (value < kLeast[size] || value > 0x10FFFF || (value >= 0xD800 && value < 0xE000)) return {};
+  return {value, size, true};
+}
+
+struct Range {
+  uint32_t low, high;
+};
+
+bool In(uint32_t value, const Range* begin, const Range* end) {
+  return std::any_of(begin, end, [&](const Range& r) { return value >= r.low && value <= r.high; });
+}
+
+// C0, DEL, C1, and the invisible ones that reorder or hide text (Trojan
+// Source, CVE-2021-42574).
+bool IsControl(uint32_t value) {
+  constexpr Range kControls[] = {{0x00, 0x1F},     {0x7F, 0x9F},     {0x200B, 0x200F},
+                                 {0x2028, 0x202E}, {0x2060, 0x206F}, {0xFEFF, 0xFEFF}};
+  return In(value, std::begin(kControls), std::end(kControls));
+}
+
+// Unicode's East Asian Width W and F, and Mn, in coarse blocks.
+int Width(uint32_t value) {
+  constexpr Range kCombining[] = {
+      {0x0300, 0x036F}, {0x0483, 0x0489}, {0x0591, 0x05BD}, {0x0610, 0x061A}, {0x064B, 0x065F},
+      {0x1AB0, 0x1AFF}, {0x1DC0, 0x1DFF}, {0x20D0, 0x20FF}, {0xFE00, 0xFE0F}, {0xFE20, 0xFE2F}};
+  constexpr Range kWide[] = {{0x1100, 0x115F},   {0x2E80, 0x303E},  {0x3041, 0xA4CF},
+                             {0xAC00, 0xD7A3},   {0xF900, 0xFAFF},  {0xFE30, 0xFE6F},
+                             {0xFF00, 0xFF60},   {0xFFE0, 0xFFE6},  {0x1F300, 0x1F64F},
+                             {0x1F900, 0x1F9FF}, {0x20000, 0x3FFFD}};
+  if (In(value, std::begin(kCombining), std::end(kCombining))) return 0;
+  return In(value, std::begin(kWide), std::end(kWide)) ? 2 : 1;
+}
+
+}  // namespace
+
+std::string Printable(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const CodePoint point = Decode(text);
+    if (point.valid && (point.value == '\n' || point.value == '\t')) {
+      out += ' ';
+    } else if (!point.valid || IsControl(point.value)) {
+      out += kReplacement;
+    } else {
+      out += text.substr(0, point.size);
+    }
+    text.remove_prefix(point.size);
+  }
+  return out;
+}
+
+int DisplayWidth(std::string_view text) {
+  int width = 0;
+  while (!text.empty()) {
+    const CodePoint point = Decode(text);
+    width += point.valid ? Width(point.value) : 1;
+    text.remove_prefix(point.size);
+  }
+  return width;
+}
+
+std::string Truncate(std::string_view text, int width) {
+  if (DisplayWidth(text) <= width) return std::string(text);
+  if (width < 1) return {};
+  size_t end = 0;
+  int used = 0;
+  while (end < text.size()) {
+    const CodePoint point = Decode(text.substr(end));
+    const int next = point.valid ? Width(point.value) : 1;
+    if (used + next > width - 1) break;
+    used += next;
+    end += point.size;
+  }
+  return std::string(text.substr(0, end)) + "…";
+}
+
+}  // namespace federity::terminal

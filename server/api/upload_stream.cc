@@ -1,0 +1,200 @@
+#include "server/api/upload_stream.h"
+
+#include "common/base/errors.h"
+#include "common/base/status_macros.h"
+#include "common/base/strings.h"
+#include "common/log/log.h"
+#include "server/api/access.h"
+#include "server/api/converters_repositories.h"
+#include "server/repositories/repositories.h"
+
+namespace federity::api {
+namespace {
+
+constexpr std::string_view kMethod = "/federity.v1.UploadService/WriteUpload";
+// How many messages pass between two looks at the member's row.
+constexpr int kMessagesPerCheck = 64;
+constexpr size_t kMaxChunkBytes = 1 << 20;
+
+class UploadStream final : public grpc::ServerReadReactor<v1::WriteUploadRequest> {
+ public:
+  UploadStream(UploadEnvironment& environment, grpc::CallbackServerContext* context,
+               v1::Upload* response)
+      : environment_(environment), context_(context), response_(*response) {
+    // Nobody without a certificate may hold a stream open.
+    if (absl::Status status = PeerMemberId(*context->auth_context()).status(); !status.ok()) {
+      End(status);
+      return;
+    }
+    StartRead(&request_);
+  }
+
+  void OnReadDone(bool ok) override {
+    absl::Status status;
+    if (ok) {
+      status = messages_ == 0 ? Begin() : absl::OkStatus();
+      if (status.ok()) status = Append();
+      if (status.ok()) {
+        StartRead(&request_);
+        return;
+      }
+    } else {
+      // The client is done, or gone: what came is kept in either case.
+      status = messages_ == 0 ? InvalidArgument("name", "the stream had no message") : Complete();
+    }
+    End(status);
+  }
+
+  void OnDone() override { delete this; }
+
+ private:
+  absl::Status Begin() {
+    FEDERITY_ASSIGN_OR_RETURN(
+        caller_, environment_.dispatcher.Authorise(context_, kMethod, request_.name()));
+    if (caller_.resource.collection != "uploads" || !caller_.resource.subcollection.empty()) {
+      return InvalidArgument("name", StrCat("\"", request_.name(), "\" is no upload"));
+    }
+    crypto::Secret key;
+    const absl::Time now = environment_.dispatcher.clock().Now();
+    FEDERITY_RETURN_IF_ERROR(environment_.dispatcher.database().RunInTransaction(
+        [&](store::Transaction& transaction) -> absl::Status {
+          FEDERITY_ASSIGN_OR_RETURN(
+              upload_, repositories::GetUpload(transaction, caller_.repository.id,
+                                               caller_.caller.member_id, caller_.resource.id, now));
+          FEDERITY_ASSIGN_OR_RETURN(key, repositories::BlobKey(transaction, caller_.repository.id,
+                                                               environment_.key_file));
+          return Extend(transaction);
+        }));
+    const int64_t offset = request_.offset();
+    if (upload_.complete) return CheckOffset(offset, upload_.size_bytes);
+
+    slot_ = environment_.writers.Find(upload_.id);
+    absl::MutexLock lock(&slot_->mutex);
+    holder_ = ++slot_->holder;
+    if (slot_->writer != nullptr && slot_->writer->Flush().ok()) {
+      slot_->writer->DiscardBuffered();
+    } else {
+      slot_->writer.reset();
+      FEDERITY_ASSIGN_OR_RETURN(
+          slot_->writer,
+          environment_.blobs.OpenWriter(upload_.repository, upload_.id, key));
+    }
+    return CheckOffset(offset, slot_->writer->committed_bytes());
+  }
+
+  static absl::Status CheckOffset(int64_t offset, int64_t committed) {
+    if (offset == committed) return absl::OkStatus();
+    return Error(v1::ERROR_REASON_OFFSET_MISMATCH,
+                 StrCat("The upload goes on at ", committed, ", not at ", offset, "."),
+                 {{"committed_bytes", StrCat(committed)}});
+  }
+
+  absl::Status Append() {
+    if (++messages_ % kMessagesPerCheck == 0) {
+      FEDERITY_RETURN_IF_ERROR(environment_.dispatcher.StillAuthorised(caller_, kMethod));
+    }
+    const std::string& data = request_.data();
+    if (data.size() > kMaxChunkBytes) {
+      return InvalidArgument("data", StrCat("a message has at most 1 MiB of data, this one ",
+                                            data.size(), " bytes"));
+    }
+    if (data.empty()) return absl::OkStatus();
+    if (upload_.complete) return TooLarge();
+    absl::MutexLock lock(&slot_->mutex);
+    FEDERITY_RETURN_IF_ERROR(CheckHolder());
+    if (static_cast<int64_t>(data.size()) > upload_.size_bytes - slot_->writer->written_bytes()) {
+      return TooLarge();
+    }
+    return slot_->writer->Write(data);
+  }
+
+  absl::Status TooLarge() const {
+    return Error(v1::ERROR_REASON_UPLOAD_TOO_LARGE,
+                 StrCat("The upload was declared with ", upload_.size_bytes,
+                        " bytes; more than that came."));
+  }
+
+  absl::Status CheckHolder() ABSL_EXCLUSIVE_LOCKS_REQUIRED(slot_->mutex) {
+    if (slot_->holder == holder_ && slot_->writer != nullptr) return absl::OkStatus();
+    return absl::AbortedError("a newer stream took this upload over");
+  }
+
+  absl::Status Complete() {
+    int64_t committed = upload_.size_bytes;
+    if (!upload_.complete) {
+      absl::MutexLock lock(&slot_->mutex);
+      FEDERITY_RETURN_IF_ERROR(CheckHolder());
+      if (slot_->writer->written_bytes() == upload_.size_bytes) {
+        FEDERITY_RETURN_IF_ERROR(repositories::SealUpload(
+            environment_.dispatcher.database(), *slot_->writer, upload_,
+            environment_.dispatcher.clock().Now()));
+        upload_.complete = true;
+      } else {
+        FEDERITY_RETURN_IF_ERROR(slot_->writer->Flush());
+      }
+      committed = slot_->writer->committed_bytes();
+    }
+    if (absl::Status status = environment_.dispatcher.database().RunInTransaction(
+            [&](store::Transaction& transaction) { return Extend(transaction); });
+        !status.ok()) {
+      log::Warning("an upload's life was not extended",
+                   {{"upload", upload_.id}, {"error", std::string(status.message())}});
+    }
+    response_ = ToProto(upload_, caller_.repository.name, committed);
+    return absl::OkStatus();
+  }
+
+  absl::Status Extend(store::Transaction& transaction) {
+    upload_.expires_at =
+        environment_.dispatcher.clock().Now() + environment_.limits.lifetime;
+    return repositories::ExtendUpload(transaction, upload_.id, upload_.expires_at);
+  }
+
+  void End(const absl::Status& status) {
+    if (slot_ != nullptr) {
+      {
+        absl::MutexLock lock(&slot_->mutex);
+        if (slot_->holder == holder_ && slot_->writer != nullptr) {
+          // A failed flush loses bytes that the client still has.
+          (void)slot_->writer->Flush();
+          slot_->writer.reset();
+        }
+      }
+      environment_.writers.Release(upload_.id, std::move(slot_));
+    }
+    Finish(status.ok() ? grpc::Status::OK : environment_.dispatcher.ToClient(kMethod, status));
+  }
+
+  UploadEnvironment& environment_;
+  grpc::CallbackServerContext* const context_;
+  v1::Upload& response_;
+  v1::WriteUploadRequest request_;
+  Authorised caller_;
+  repositories::UploadRow upload_;
+  std::shared_ptr<UploadWriters::Slot> slot_;
+  uint64_t holder_ = 0;
+  int64_t messages_ = 0;
+};
+
+}  // namespace
+
+std::shared_ptr<UploadWriters::Slot> UploadWriters::Find(const std::string& upload) {
+  absl::MutexLock lock(&mutex_);
+  std::shared_ptr<Slot>& slot = slots_[upload];
+  if (slot == nullptr) slot = std::make_shared<Slot>();
+  return slot;
+}
+
+void UploadWriters::Release(const std::string& upload, std::shared_ptr<Slot> slot) {
+  absl::MutexLock lock(&mutex_);
+  // Copies are made under this mutex alone: two mean the map's and this one.
+  if (slot.use_count() == 2) slots_.erase(upload);
+}
+
+grpc::ServerReadReactor<v1::WriteUploadRequest>* StartUpload(UploadEnvironment& environment,
+                                                             grpc::CallbackServerContext* context,
+                                                             v1::Upload* response) {
+  return new UploadStream(environment, context, response);
+}
+
+}  // namespace federity::api

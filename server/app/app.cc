@@ -1,0 +1,276 @@
+#include "server/app/app.h"
+
+#include <unistd.h>
+
+#include <set>
+#include <system_error>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/base/errors.h"
+#include "common/base/files.h"
+#include "common/base/status_macros.h"
+#include "common/log/log.h"
+#include "server/app/administrator_link.h"
+#include "server/app/key_file.h"
+#include "server/app/periodic_task.h"
+#include "server/app/rpc_server.h"
+#include "server/app/server_credentials.h"
+#include "server/app/services.h"
+#include "server/blobs/blob_store.h"
+#include "server/embedded_postgres/embedded_postgres.h"
+#include "server/membership/certificate_authority.h"
+#include "server/repositories/garbage.h"
+#include "server/store/database.h"
+
+namespace federity::app {
+namespace {
+
+namespace fs = std::filesystem;
+using embedded_postgres::EmbeddedPostgres;
+
+constexpr absl::Duration kDatabaseCheck = absl::Seconds(5);
+constexpr absl::Duration kLinkCheck = absl::Seconds(2);
+constexpr absl::Duration kCertificateCheck = absl::Hours(1);
+constexpr absl::Duration kGarbageInterval = absl::Minutes(10);
+
+// How clients are told to find us.
+std::string PublicAddress(const ServerConfig& config, int bound_port) {
+  if (config.public_address.empty()) {
+    log::Warning("no public address is set (--public HOST:PORT): links say localhost and work on "
+                 "this machine only");
+    return absl::StrCat("localhost:", bound_port);
+  }
+  HostPort address = *ParseHostPort(config.public_address, 0);  // checked when completed
+  if (address.port == 0) address.port = bound_port;
+  return address.ToString();
+}
+
+// What the server certificate is for: the public name, the address we listen
+// on, and this machine.
+std::vector<std::string> CertificateHosts(const std::string& public_address,
+                                          const HostPort& listen) {
+  std::set<std::string> hosts = {"localhost", "127.0.0.1", "::1"};
+  hosts.insert(ParseHostPort(public_address)->host);
+  if (listen.host != "::" && listen.host != "0.0.0.0") hosts.insert(listen.host);
+  return {hosts.begin(), hosts.end()};
+}
+
+// Whether the database holds secrets that a key file wraps.
+absl::StatusOr<bool> HasSecrets(store::Database& database) {
+  bool has = false;
+  FEDERITY_RETURN_IF_ERROR(database.RunInTransaction([&](store::Transaction& t) -> absl::Status {
+    FEDERITY_ASSIGN_OR_RETURN(const auto row, t.QueryOptional("SELECT 1 FROM coordinator"));
+    has = row.has_value();
+    return absl::OkStatus();
+  }));
+  return has;
+}
+
+class AppImpl final : public App {
+ public:
+  AppImpl(ServerConfig config, const Clock& clock) : config_(std::move(config)), clock_(clock) {}
+
+  ~AppImpl() override {
+    if (absl::Status status = Drain(); !status.ok()) {
+      log::Error("draining failed", {{"error", status.ToString()}});
+    }
+  }
+
+  absl::Status Begin() {
+    FEDERITY_RETURN_IF_ERROR(OpenDirectory());
+    FEDERITY_RETURN_IF_ERROR(OpenDatabase());
+    FEDERITY_RETURN_IF_ERROR(OpenKeys());
+    FEDERITY_ASSIGN_OR_RETURN(blobs_, blobs::BlobStore::Open(config_.blob_directory));
+    FEDERITY_RETURN_IF_ERROR(OpenPort());
+    FEDERITY_ASSIGN_OR_RETURN(administrator_link_,
+                              FirstAdministratorLink(*database_, LinkFile(), public_address_,
+                                                     clock_.Now()));
+    services_->Start();
+    StartTasks();
+    rpc_server_->SetServing(true);
+    FEDERITY_RETURN_IF_ERROR(
+        WriteFileAtomically(config_.data_directory / "address", public_address_ + "\n", 0644));
+    FEDERITY_RETURN_IF_ERROR(WriteFileAtomically(PortFile(), absl::StrCat(port_, "\n"), 0644));
+    log::Info("serving", {{"listen", HostPort{listen_host_, port_}.ToString()},
+                          {"public", public_address_},
+                          {"ca", authority_->fingerprint().Hex()}});
+    return absl::OkStatus();
+  }
+
+  const std::string& public_address() const override { return public_address_; }
+  int port() const override { return port_; }
+  const std::optional<std::string>& administrator_link() const override {
+    return administrator_link_;
+  }
+
+  absl::Status Drain() override {
+    if (drained_) return absl::OkStatus();
+    drained_ = true;
+    unlink(PortFile().c_str());
+    if (rpc_server_ != nullptr) {
+      log::Info("draining");
+      rpc_server_->SetServing(false);
+      services_->Drain();
+      rpc_server_->Shutdown(absl::Now() + config_.drain);
+    }
+    tasks_.clear();
+    rpc_server_.reset();
+    services_.reset();
+    database_.reset();
+    return postgres_ == nullptr ? absl::OkStatus() : postgres_->Stop();
+  }
+
+ private:
+  fs::path PortFile() const { return config_.data_directory / "port"; }
+  fs::path LinkFile() const { return config_.data_directory / "administrator-link"; }
+
+  absl::Status OpenDirectory() {
+    FEDERITY_RETURN_IF_ERROR(MakeDirectories(config_.data_directory, 0700));
+    FEDERITY_ASSIGN_OR_RETURN(lock_, LockFile(config_.data_directory / "lock"));
+    unlink(PortFile().c_str());  // of a run that was killed
+    return absl::OkStatus();
+  }
+
+  absl::Status OpenDatabase() {
+    std::string url = config_.database_url;
+    if (url.empty()) {
+      FEDERITY_ASSIGN_OR_RETURN(postgres_,
+                                EmbeddedPostgres::Start({.directory = config_.data_directory}));
+      url = postgres_->url();
+    }
+    FEDERITY_ASSIGN_OR_RETURN(
+        database_,
+        store::Database::Connect({.url = url, .max_connections = config_.max_connections}));
+    return store::Migrate(*database_);
+  }
+
+  absl::Status OpenKeys() {
+    FEDERITY_ASSIGN_OR_RETURN(const bool has_secrets, HasSecrets(*database_));
+    FEDERITY_ASSIGN_OR_RETURN(key_file_, LoadKeyFile(config_.key_file, !has_secrets));
+    auto authority =
+        membership::CertificateAuthority::LoadOrCreate(*database_, key_file_, clock_);
+    if (!authority.ok()) return Annotate(authority.status(), config_.key_file.string());
+    authority_ = *std::move(authority);
+    return absl::OkStatus();
+  }
+
+  absl::Status OpenPort() {
+    FEDERITY_ASSIGN_OR_RETURN(const HostPort listen, ParseHostPort(config_.listen));
+    FEDERITY_ASSIGN_OR_RETURN(const ReservedPort reserved, ReservePort(listen));
+    listen_host_ = reserved.address.host;
+    port_ = reserved.address.port;
+    public_address_ = PublicAddress(config_, port_);
+    FEDERITY_ASSIGN_OR_RETURN(
+        credentials_,
+        ServerCredentials::Create(*authority_, CertificateHosts(public_address_, listen), clock_));
+    services_ = Services::Create(
+        config_,
+        {.database = *database_,
+         .blobs = *blobs_,
+         .authority = *authority_,
+         .key_file = key_file_,
+         .clock = clock_},
+        public_address_);
+    FEDERITY_ASSIGN_OR_RETURN(
+        rpc_server_,
+        RpcServer::Start(config_, reserved, credentials_->grpc_credentials(),
+                         [&](grpc::ServerBuilder& builder) { services_->Register(builder); }));
+    return absl::OkStatus();
+  }
+
+  void Every(const char* name, absl::Duration interval, std::function<absl::Status()> run) {
+    tasks_.push_back(std::make_unique<PeriodicTask>(name, interval, std::move(run)));
+  }
+
+  void StartTasks() {
+    if (postgres_ != nullptr) {
+      Every("database check", kDatabaseCheck, [this] { return postgres_->EnsureRunning(); });
+    }
+    Every("administrator link", kLinkCheck,
+          [this] { return RemoveUsedLink(*database_, LinkFile(), clock_.Now()); });
+    Every("server certificate", kCertificateCheck, [this] { return credentials_->RenewIfDue(); });
+    Every("garbage", kGarbageInterval, [this]() -> absl::Status {
+      FEDERITY_ASSIGN_OR_RETURN(const repositories::GarbageReport report,
+                                repositories::CollectGarbage(*database_, *blobs_, clock_.Now()));
+      if (report.uploads + report.blobs + report.partials > 0) {
+        log::Info("collected garbage", {{"uploads", absl::StrCat(report.uploads)},
+                                        {"blobs", absl::StrCat(report.blobs)},
+                                        {"partials", absl::StrCat(report.partials)}});
+      }
+      return absl::OkStatus();
+    });
+  }
+
+  // In order of construction; Drain takes them down the other way.
+  const ServerConfig config_;
+  const Clock& clock_;
+  FileDescriptor lock_;
+  std::unique_ptr<EmbeddedPostgres> postgres_;
+  std::unique_ptr<store::Database> database_;
+  crypto::Secret key_file_;
+  std::unique_ptr<membership::CertificateAuthority> authority_;
+  std::unique_ptr<blobs::BlobStore> blobs_;
+  std::unique_ptr<ServerCredentials> credentials_;
+  std::unique_ptr<Services> services_;
+  std::unique_ptr<RpcServer> rpc_server_;
+  std::vector<std::unique_ptr<PeriodicTask>> tasks_;
+  std::string listen_host_;
+  std::string public_address_;
+  int port_ = 0;
+  std::optional<std::string> administrator_link_;
+  bool drained_ = false;
+};
+
+// The address for a link: what is configured, else what the last run used.
+absl::StatusOr<std::string> LinkAddress(const ServerConfig& config) {
+  if (!config.public_address.empty()) {
+    FEDERITY_ASSIGN_OR_RETURN(HostPort address, ParseHostPort(config.public_address, 0));
+    if (address.port != 0) return address.ToString();
+  }
+  absl::StatusOr<std::string> last = ReadFile(config.data_directory / "address", 4096);
+  if (last.ok()) return std::string(absl::StripAsciiWhitespace(*last));
+  return absl::FailedPreconditionError(absl::StrCat(
+      "no coordinator has run on ", config.data_directory.string(),
+      "; give the data directory that `federity-server run` uses, or --public HOST:PORT"));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<App>> App::Start(ServerConfig config, const Clock& clock) {
+  auto app = std::make_unique<AppImpl>(std::move(config), clock);
+  FEDERITY_RETURN_IF_ERROR(app->Begin());
+  return std::unique_ptr<App>(std::move(app));
+}
+
+absl::StatusOr<std::string> MakeLink(const ServerConfig& config, const Clock& clock) {
+  FEDERITY_ASSIGN_OR_RETURN(const std::string address, LinkAddress(config));
+  std::string url = config.database_url;
+  FileDescriptor lock;
+  std::unique_ptr<EmbeddedPostgres> postgres;
+  if (url.empty()) {
+    std::error_code error;
+    if (!fs::exists(config.data_directory / "postgres", error)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(config.data_directory.string(),
+                       " has no embedded database; give --config with its database.url"));
+    }
+    // The running coordinator's database, or one for this moment.
+    if (auto running = EmbeddedPostgres::FindRunning(config.data_directory); running.ok()) {
+      url = *std::move(running);
+    } else {
+      FEDERITY_ASSIGN_OR_RETURN(lock, LockFile(config.data_directory / "lock"));
+      FEDERITY_ASSIGN_OR_RETURN(postgres,
+                                EmbeddedPostgres::Start({.directory = config.data_directory}));
+      url = postgres->url();
+    }
+  }
+  FEDERITY_ASSIGN_OR_RETURN(const std::unique_ptr<store::Database> database,
+                            store::Database::Connect({.url = url, .max_connections = 2}));
+  FEDERITY_RETURN_IF_ERROR(store::Migrate(*database));
+  return MakeAdministratorLink(*database, address, clock.Now());
+}
+
+}  // namespace federity::app

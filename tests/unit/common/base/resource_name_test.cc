@@ -1,0 +1,78 @@
+#include "common/base/resource_name.h"
+
+#include <catch2/catch.hpp>
+
+#include "common/base/errors.h"
+
+namespace federity {
+namespace {
+
+TEST_CASE("Identifiers", "[base]") {
+  for (const std::string good : {"a", "0", "st-mary", std::string(63, 'x').c_str()})
+    CHECK(IsIdentifier(good));
+  for (const std::string bad :
+       {"", "-a", "a-", "A", "a_b", "a.b", "ä", "a/b", "a b", std::string(64, 'x').c_str()})
+    CHECK_FALSE(IsIdentifier(bad));
+}
+
+TEST_CASE("Display names become identifiers", "[base]") {
+  CHECK(IdentifierFromDisplayName("St. Luke's") == "st-luke-s");
+  CHECK(IdentifierFromDisplayName("  Klinikum  Süd ") == "klinikum-s-d");
+  CHECK(IdentifierFromDisplayName("!?") == "");
+  CHECK(IsIdentifier(IdentifierFromDisplayName(std::string(62, 'a') + " " + std::string(9, 'b'))));
+}
+
+TEST_CASE("Resource names go there and back", "[base]") {
+  for (const std::string name :
+       {"organizations/st-mary", "organizations/st-mary/repositories/heart",
+        "organizations/st-mary/members/m1", "organizations/o/repositories/r/commits/head",
+        "organizations/o/repositories/r/commits/v1.2_x",
+        "organizations/o/repositories/r/rounds/3/contributions/c-1", "members/m", "auditEvents/7"}) {
+    INFO(name);
+    const auto parsed = ParseResourceName(name);
+    REQUIRE(parsed.ok());
+    CHECK(FormatResourceName(*parsed) == name);
+  }
+  const auto parsed = ParseResourceName("organizations/o/repositories/r/rounds/3/contributions/c");
+  REQUIRE(parsed.ok());
+  CHECK(parsed->repository_name() == "organizations/o/repositories/r");
+  CHECK(parsed->organization_name() == "organizations/o");
+  CHECK(parsed->short_name() == "o/r");
+  CHECK(parsed->collection == "rounds");
+  CHECK(parsed->id == "3");
+  CHECK(parsed->subcollection == "contributions");
+  CHECK(parsed->subid == "c");
+}
+
+TEST_CASE("What is no resource name is refused", "[base]") {
+  for (const std::string bad :
+       {"", "/", "organizations", "organizations/", "organizations/O", "organizations/o/",
+        "/organizations/o", "organizations//o", "organizations/o/repositories",
+        "organizations/o/repositories/R", "organizations/o/repositories/r/rounds",
+        "organizations/o/repositories/r/rounds/", "organizations/o/repositories/r/rounds/..",
+        "organizations/o/repositories/r/rounds/.", "organizations/o/repositories/r/rounds/a b",
+        "organizations/o/repositories/r/a/b/c/d/e/f", "members/m/organizations/o",
+        "organizations/o/members/m/repositories/r", "repositories/r",
+        "organizations/o/repositories/r/rounds/3\n"}) {
+    INFO(bad);
+    const auto parsed = ParseResourceName(bad);
+    CHECK(ReasonOf(parsed.status()) == v1::ERROR_REASON_INVALID_ARGUMENT);
+  }
+  CHECK_FALSE(ParseResourceName("members/" + std::string(129, 'a')).ok());
+  CHECK_FALSE(ParseResourceName("members/" + std::string(1 << 20, 'a')).ok());
+  CHECK_FALSE(ParseResourceName(std::string("members/a\0b", 11)).ok());
+}
+
+TEST_CASE("Short names and commit references", "[base]") {
+  CHECK(*RepositoryNameFromShort("o/r") == "organizations/o/repositories/r");
+  for (const std::string bad : {"", "o", "o/", "/r", "o/r/x", "O/r", "o/r@head"})
+    CHECK_FALSE(RepositoryNameFromShort(bad).ok());
+  CHECK(ParseCommitReference("o/r")->commit == "head");
+  CHECK(ParseCommitReference("o/r@v3")->commit == "v3");
+  CHECK(ParseCommitReference("o/r@v3")->repository_name == "organizations/o/repositories/r");
+  for (const std::string bad : {"o@v3", "o/r@", "o/r@a@b", "o/r@a/b", "o/r@.."})
+    CHECK_FALSE(ParseCommitReference(bad).ok());
+}
+
+}  // namespace
+}  // namespace federity
