@@ -47,7 +47,7 @@ Agent::Agent(Context& context)
                 [this](const std::string& contribution, const std::string& why) {
                   queue_.Cancel(contribution, Cause::kUnwanted, why);
                 }) {
-  for (const std::string& line : context_.outbox.damaged())
+  for (const std::string& line : context_.outbox.RemoveLeftOvers())
     context_.journal.Append("dropped", "", line);
   CheckDatasets();
   ResumeOutbox();

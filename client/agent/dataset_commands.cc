@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 
 #include "client/agent/commands.h"
@@ -176,7 +177,7 @@ absl::StatusOr<json> AddDataset(CommandContext& commands, JsonReader& arguments)
   FEDERITY_ASSIGN_OR_RETURN(const state::Dataset dataset,
                             Register(commands, identity, source, label));
   FEDERITY_RETURN_IF_ERROR(context.state.Update(identity.id, [&](state::Membership& membership) {
-    FEDERITY_RETURN_IF_ERROR(CheckFree(membership, source, label));
+    if (absl::Status taken = CheckFree(membership, source, label); !taken.ok()) return taken;
     membership.repository = identity.scope;
     membership.datasets.push_back(dataset);
     return absl::OkStatus();

@@ -51,6 +51,7 @@ CLI::Validator IsScope() { return Validator(ScopeName, "scope"); }
 CLI::Validator IsCommit() { return Validator(CommitArgument, "commit"); }
 CLI::Validator IsRole() { return Validator(ParseRole, "role"); }
 CLI::Validator IsTimeSpan() { return Validator(ParseSeconds, "time span"); }
+CLI::Validator IsModelFile() { return Validator(ModelFile, "model file"); }
 
 int RunCommandLine(const std::vector<std::string>& arguments, terminal::Output& output,
                    const std::function<absl::StatusOr<int>(const ChosenCommand&)>& run) {

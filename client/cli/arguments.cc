@@ -61,6 +61,13 @@ absl::StatusOr<std::string> RoundName(std::string_view repository_name, std::str
   return StrCat(repository_name, "/rounds/", round);
 }
 
+absl::StatusOr<std::string> ModelFile(std::string_view text) {
+  if (text.ends_with(".pt") || text.ends_with(".safetensors")) return std::string(text);
+  return InvalidArgument("output", StrCat("'", text,
+                                          "' must end in .safetensors (the weights) or .pt (the "
+                                          "model for torch.jit.load)"));
+}
+
 absl::StatusOr<v1::Role> ParseRole(std::string_view text) {
   for (const v1::Role role : kRoles) {
     if (RoleText(role) == text) return role;

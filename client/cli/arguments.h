@@ -27,6 +27,9 @@ std::string CommitName(const CommitReference& reference);
 // "7" → "…/rounds/7"; "latest" likewise.
 absl::StatusOr<std::string> RoundName(std::string_view repository_name, std::string_view round);
 
+// A path that ends in .safetensors (weights alone) or .pt (the whole model).
+absl::StatusOr<std::string> ModelFile(std::string_view text);
+
 // "contributor" → ROLE_CONTRIBUTOR.
 absl::StatusOr<v1::Role> ParseRole(std::string_view text);
 // "person", "agent".

@@ -50,6 +50,8 @@ CLI::Validator IsScope();
 CLI::Validator IsCommit();
 CLI::Validator IsRole();
 CLI::Validator IsTimeSpan();
+// A model to be written: FILE.safetensors or FILE.pt.
+CLI::Validator IsModelFile();
 
 // One function a file.
 void AddIdentityCommands(Commands& commands);

@@ -1,6 +1,4 @@
 // pull.
-#include <fcntl.h>
-
 #include <filesystem>
 #include <memory>
 #include <system_error>
@@ -77,12 +75,6 @@ absl::Status Pull(CliContext& cli, const PullOptions& options) {
   return absl::OkStatus();
 }
 
-std::string CheckExtension(const std::string& text) {
-  const fs::path path = text;
-  if (path.extension() == ".pt" || path.extension() == ".safetensors") return {};
-  return StrCat("'", text, "' must end in .safetensors (the weights) or .pt (for torch.jit.load)");
-}
-
 }  // namespace
 
 void AddPullCommand(Commands& commands) {
@@ -94,7 +86,7 @@ void AddPullCommand(Commands& commands) {
       ->check(IsCommit());
   pull->add_option("-o,--output", o->output, "FILE.safetensors or FILE.pt")
       ->required()
-      ->check(CheckExtension, "a file");
+      ->check(IsModelFile());
   commands.On(pull, [o](CliContext& cli) { return Pull(cli, *o); });
 }
 

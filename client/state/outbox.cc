@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <set>
 
 #include "client/state/json_reader.h"
 #include "common/base/files.h"
@@ -39,29 +40,46 @@ absl::StatusOr<std::unique_ptr<Outbox>> Outbox::Open(std::filesystem::path direc
   return outbox;
 }
 
-absl::Status Outbox::Load() {
-  absl::MutexLock lock(&mutex_);
+absl::StatusOr<std::vector<std::filesystem::path>> Outbox::Folders() const {
   std::vector<std::filesystem::path> folders;
   std::error_code error;
   for (std::filesystem::directory_iterator at(directory_, error), end; !error && at != end;
        at.increment(error))
     folders.push_back(at->path());
   if (error) return ErrnoStatus(error.value(), directory_.string());
+  return folders;
+}
+
+absl::Status Outbox::Load() {
+  FEDERITY_ASSIGN_OR_RETURN(const auto folders, Folders());
+  absl::MutexLock lock(&mutex_);
   for (const auto& folder : folders) {
     absl::StatusOr<OutboxEntry> entry = ReadRecord(folder / kRecord);
-    if (entry.ok() && FolderOf(entry->contribution) == folder) {
-      const std::string contribution = entry->contribution;
-      entries_.insert_or_assign(contribution, *std::move(entry));
-      continue;
-    }
-    // Without a record it was never finished, or was being removed.
-    if (!absl::IsNotFound(entry.status()))
-      damaged_.push_back(
-          StrCat("the outbox record '", (folder / kRecord).string(),
-                 "' does not read and was dropped: ", ToStd(entry.status().message())));
-    std::filesystem::remove_all(folder, error);
+    if (!entry.ok() || FolderOf(entry->contribution) != folder) continue;
+    const std::string contribution = entry->contribution;
+    entries_.insert_or_assign(contribution, *std::move(entry));
   }
   return absl::OkStatus();
+}
+
+std::vector<std::string> Outbox::RemoveLeftOvers() {
+  const auto folders = Folders();
+  if (!folders.ok()) return {};
+  absl::MutexLock lock(&mutex_);
+  std::set<std::filesystem::path> kept;
+  for (const auto& [contribution, entry] : entries_) kept.insert(FolderOf(contribution));
+  std::vector<std::string> damaged;
+  for (const auto& folder : *folders) {
+    if (kept.contains(folder)) continue;
+    // Without a record it was never finished, or was being removed.
+    if (const absl::Status status = ReadRecord(folder / kRecord).status();
+        !absl::IsNotFound(status))
+      damaged.push_back(StrCat("an update in the outbox does not read (", ToStd(status.message()),
+                               "); the coordinator assigns it again"));
+    std::error_code ignored;
+    std::filesystem::remove_all(folder, ignored);
+  }
+  return damaged;
 }
 
 // The name of a contribution comes from the coordinator and is no file name.

@@ -22,8 +22,7 @@ namespace federity::state {
 // that after a crash an entry is there as a whole or not at all. Thread-safe.
 class Outbox {
  public:
-  // Reads what a previous process left. Folders without a record are removed;
-  // records that do not read are too, and named in damaged().
+  // Reads what a previous process left.
   static absl::StatusOr<std::unique_ptr<Outbox>> Open(std::filesystem::path directory);
 
   std::vector<OutboxEntry> List() const;
@@ -35,17 +34,18 @@ class Outbox {
   absl::Status Update(const OutboxEntry& entry);
   absl::Status Remove(std::string_view contribution);
   std::filesystem::path DeltaPath(std::string_view contribution) const;
-  // One line for each record that did not read.
-  const std::vector<std::string>& damaged() const { return damaged_; }
+  // Removes folders that hold no entry: what a crash left, and records that do
+  // not read, of which it returns one line each. For the only process at work.
+  std::vector<std::string> RemoveLeftOvers();
 
  private:
   explicit Outbox(std::filesystem::path directory) : directory_(std::move(directory)) {}
   std::filesystem::path FolderOf(std::string_view contribution) const;
+  absl::StatusOr<std::vector<std::filesystem::path>> Folders() const;
   absl::Status Load();
   absl::Status WriteRecord(const OutboxEntry& entry);
 
   const std::filesystem::path directory_;
-  std::vector<std::string> damaged_;
   mutable absl::Mutex mutex_;
   std::map<std::string, OutboxEntry, std::less<>> entries_ ABSL_GUARDED_BY(mutex_);
 };

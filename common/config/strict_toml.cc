@@ -87,6 +87,11 @@ struct StrictToml::State {
     first_error = Error(v1::ERROR_REASON_INVALID_ARGUMENT, StrCat(where, ": ", message),
                         {{"key", std::string(key)}});
   }
+  // Whether known keys lie below this one.
+  bool IsSection(const std::string& key) const {
+    const auto next = asked.upper_bound(key + ".");
+    return next != asked.end() && next->compare(0, key.size() + 1, key + ".") == 0;
+  }
   absl::Status Unknown(const std::string& key, const toml::node& node) const;
 };
 
@@ -100,13 +105,9 @@ absl::Status StrictToml::State::Unknown(const std::string& key, const toml::node
       nearest = known;
     }
   }
-  const bool is_section = std::any_of(asked.begin(), asked.end(), [&](const std::string& known) {
-    return known.size() > key.size() && known.compare(0, key.size(), key) == 0 &&
-           known[key.size()] == '.';
-  });
   std::string message =
       StrCat("unknown key ", key.substr(0, 200), " (line ", node.source().begin.line, ")");
-  if (is_section) {
+  if (IsSection(key)) {
     message = StrCat(key, " (line ", node.source().begin.line, ") must be a section, [", key, "]");
   } else if (!nearest.empty()) {
     message += StrCat("; did you mean ", nearest, "?");
@@ -270,8 +271,11 @@ void StrictToml::Fail(std::string_view key, std::string_view message) {
 
 absl::Status StrictToml::Finish() {
   if (!state_->first_error.ok()) return state_->first_error;
-  for (const auto& [key, node] : state_->leaves)
-    if (state_->asked.find(key) == state_->asked.end()) return state_->Unknown(key, *node);
+  for (const auto& [key, node] : state_->leaves) {
+    const bool empty_section = node->is_table() && state_->IsSection(key);
+    if (state_->asked.find(key) == state_->asked.end() && !empty_section)
+      return state_->Unknown(key, *node);
+  }
   return absl::OkStatus();
 }
 

@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -64,7 +65,8 @@ absl::StatusOr<SystemUser> ChooseUser(const fs::path& cluster) {
     if (current.uid == 0 && info.st_uid != 0) return FindUser(info.st_uid);
     return absl::PermissionDeniedError(absl::StrCat(
         cluster.string(), " belongs to user id ", info.st_uid, " and this program runs as ",
-        current.name, "; run it as that user, or `chown -R` the folder"));
+        current.name, info.st_uid == 0 ? "; PostgreSQL refuses root: `chown -R postgres` the folder"
+                                       : "; run it as that user, or `chown -R` the folder"));
   }
   if (current.uid != 0) return current;
   for (const char* name : {"federity", "postgres", "nobody"}) {
@@ -211,6 +213,20 @@ class EmbeddedPostgresImpl : public EmbeddedPostgres {
     std::error_code error;
     if (!FindPostmaster(cluster_).has_value()) fs::remove(cluster_ / "postmaster.pid", error);
 
+    // The processes of a postmaster that was killed take a moment to notice, and
+    // hold the shared memory until then.
+    const absl::Time give_up = absl::Now() + absl::Seconds(10);
+    while (true) {
+      const absl::Status status = LaunchOnce();
+      if (status.ok() || absl::Now() > give_up ||
+          !absl::StrContains(status.message(), "is still in use")) {
+        return status;
+      }
+      absl::SleepFor(absl::Milliseconds(50));
+    }
+  }
+
+  absl::Status LaunchOnce() {
     const fs::path log_file = options_.directory / "postgres-start.log";
     FEDERITY_ASSIGN_OR_RETURN(const FileDescriptor output,
                               OpenFile(log_file, O_RDWR | O_CREAT | O_TRUNC));

@@ -207,13 +207,4 @@ absl::Status RemoveMember(store::Transaction& transaction, const Scope& scope,
   return transaction.Notify(StrCat("repository:", scope.repository_id));
 }
 
-absl::StatusOr<bool> HasAdministrator(store::Transaction& transaction) {
-  FEDERITY_ASSIGN_OR_RETURN(
-      const store::Row row,
-      transaction.QueryOne("SELECT EXISTS (SELECT 1 FROM members WHERE scope_organization IS NULL "
-                           "AND role = $1 AND removed_at IS NULL)",
-                           store::Params().Int(v1::ROLE_ADMINISTRATOR)));
-  return row.Bool(0);
-}
-
 }  // namespace federity::membership

@@ -56,9 +56,6 @@ enum class Leaving {
 absl::Status RemoveMember(store::Transaction& transaction, const Scope& scope,
                           std::string_view member_id, Leaving leaving, absl::Time now);
 
-// Whether anybody administers this coordinator yet.
-absl::StatusOr<bool> HasAdministrator(store::Transaction& transaction);
-
 }  // namespace federity::membership
 
 #endif  // FEDERITY_SERVER_MEMBERSHIP_MEMBERS_H_

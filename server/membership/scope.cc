@@ -1,5 +1,6 @@
 #include "server/membership/scope.h"
 
+#include "common/base/strings.h"
 
 namespace federity::membership {
 

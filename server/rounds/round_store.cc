@@ -168,7 +168,9 @@ absl::Status AbandonRest(store::Transaction& transaction, const RoundRow& round,
               .Int(round.number)
               .Int(v1::Contribution::ABANDONED)
               .Text(StrCat("the round ended: ", facts.words))
-              .Text(NameOrEmpty(facts.reason))
+              .Text(ReasonName(facts.reason == v1::ERROR_REASON_UNSPECIFIED
+                                   ? v1::ERROR_REASON_ROUND_STATE
+                                   : facts.reason))
               .Time(now))
       .status();
 }

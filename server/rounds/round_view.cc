@@ -10,6 +10,7 @@
 #include "server/membership/callers.h"
 #include "server/membership/conversions.h"
 #include "server/repositories/commits.h"
+#include "server/repositories/text.h"
 #include "server/rounds/candidates.h"
 #include "server/rounds/metrics_check.h"
 

@@ -1,6 +1,7 @@
 #include <caffe2/serialize/inline_container.h>
 #include <caffe2/serialize/read_adapter_interface.h>
 #include <sys/stat.h>
+#include <torch/version.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -259,7 +260,7 @@ absl::StatusOr<std::unique_ptr<Model::Impl>> LoadImpl(std::shared_ptr<ReadAdapte
                                                       const Model::LoadOptions& options) {
   auto impl = std::make_unique<Model::Impl>();
   std::string producer;
-  FEDERITY_RETURN_IF_ERROR(CatchTorch(
+  const absl::Status readable = CatchTorch(
       [&] {
         PyTorchStreamReader reader(file);
         producer = Producer(reader);
@@ -269,14 +270,16 @@ absl::StatusOr<std::unique_ptr<Model::Impl>> LoadImpl(std::shared_ptr<ReadAdapte
         return Failure(kModelUnreadable,
                        "the file is not a TorchScript archive; make one with "
                        "torch.jit.save(torch.jit.script(model), \"model.pt\")");
-      }));
-  FEDERITY_RETURN_IF_ERROR(CatchTorch(
+      });
+  FEDERITY_RETURN_IF_ERROR(readable);
+  const absl::Status loaded = CatchTorch(
       [&] {
         impl->module = torch::jit::load(std::move(file), at::Device(at::kCPU));
         return absl::OkStatus();
       },
-      [&](const std::exception& error) { return LoadFailure(error, producer); }));
-  FEDERITY_RETURN_IF_ERROR(CatchTorch(
+      [&](const std::exception& error) { return LoadFailure(error, producer); });
+  FEDERITY_RETURN_IF_ERROR(loaded);
+  const absl::Status checked = CatchTorch(
       [&]() -> absl::Status {
         if (options.check_graph) FEDERITY_RETURN_IF_ERROR(CheckGraphs(impl->module));
         if (!impl->module.find_method("forward")) {
@@ -285,7 +288,8 @@ absl::StatusOr<std::unique_ptr<Model::Impl>> LoadImpl(std::shared_ptr<ReadAdapte
         FEDERITY_ASSIGN_OR_RETURN(impl->spec, MakeSpec(impl->module));
         return absl::OkStatus();
       },
-      [&](const std::exception& error) { return LoadFailure(error, producer); }));
+      [&](const std::exception& error) { return LoadFailure(error, producer); });
+  FEDERITY_RETURN_IF_ERROR(checked);
   return impl;
 }
 
@@ -315,12 +319,13 @@ std::vector<std::string> Model::Warnings() const {
 }
 
 absl::StatusOr<std::string_view> Model::TensorBytes(size_t i) {
-  FEDERITY_RETURN_IF_ERROR(CatchTorch(
+  const absl::Status caught = CatchTorch(
       [&] {
         impl_->lent = impl_->Tensors()[i].detach().cpu().contiguous();
         return absl::OkStatus();
       },
-      [](const std::exception& error) { return Failure(kInternal, TorchMessage(error)); }));
+      [](const std::exception& error) { return Failure(kInternal, TorchMessage(error)); });
+  FEDERITY_RETURN_IF_ERROR(caught);
   return std::string_view(static_cast<const char*>(impl_->lent.data_ptr()), impl_->lent.nbytes());
 }
 
@@ -341,7 +346,7 @@ absl::Status Model::FillTensor(size_t i,
 
 absl::StatusOr<std::string> Model::TakeProgram() {
   std::string program;
-  FEDERITY_RETURN_IF_ERROR(CatchTorch(
+  const absl::Status caught = CatchTorch(
       [&] {
         const torch::NoGradGuard no_grad;
         for (at::Tensor tensor : impl_->Tensors()) {
@@ -359,13 +364,14 @@ absl::StatusOr<std::string> Model::TakeProgram() {
       },
       [](const std::exception& error) {
         return Failure(kModelRefused, StrCat("the model can't be saved: ", TorchMessage(error)));
-      }));
+      });
+  FEDERITY_RETURN_IF_ERROR(caught);
   return program;
 }
 
 absl::StatusOr<std::string> Model::Archive() {
   std::string archive;
-  FEDERITY_RETURN_IF_ERROR(CatchTorch(
+  const absl::Status caught = CatchTorch(
       [&] {
         impl_->module.eval();
         archive = Save(impl_->module);
@@ -374,7 +380,8 @@ absl::StatusOr<std::string> Model::Archive() {
       },
       [](const std::exception& error) {
         return Failure(kInternal, StrCat("the archive can't be saved: ", TorchMessage(error)));
-      }));
+      });
+  FEDERITY_RETURN_IF_ERROR(caught);
   return archive;
 }
 

@@ -6,6 +6,7 @@
 #include <torch/cuda.h>
 #include <torch/script.h>
 #include <torch/utils.h>
+#include <torch/version.h>
 
 #include "client/trainer/worker/torch_errors.h"
 #include "common/base/status_macros.h"
@@ -16,7 +17,15 @@ namespace {
 // TORCH_WARN would print what a model puts into a warning, which may be data.
 class SilentWarnings : public c10::WarningHandler {
  public:
+#if TORCH_VERSION_MAJOR >= 2
+  static void Install(c10::WarningHandler* handler) {
+    c10::WarningUtils::set_warning_handler(handler);
+  }
   void process(const c10::Warning&) override {}
+#else
+  static void Install(c10::WarningHandler* handler) { c10::Warning::set_warning_handler(handler); }
+  void process(const c10::SourceLocation&, const std::string&, bool) override {}
+#endif
 };
 
 // One step of a small convolutional model, by the interpreter, backwards too.
@@ -51,10 +60,10 @@ std::filesystem::path LibTorchFolder() {
 
 absl::StatusOr<TorchDevice> StartTorch(int threads, const std::string& device) {
   TorchDevice found;
-  FEDERITY_RETURN_IF_ERROR(CatchTorch(
+  const absl::Status caught = CatchTorch(
       [&]() -> absl::Status {
         static SilentWarnings silent;
-        c10::WarningUtils::set_warning_handler(&silent);
+        SilentWarnings::Install(&silent);
         at::set_num_threads(threads);  // LibTorch's own guess may be 1 or all
         WarmUp();
         if (device == "cpu") return absl::OkStatus();
@@ -69,7 +78,8 @@ absl::StatusOr<TorchDevice> StartTorch(int threads, const std::string& device) {
       },
       [](const std::exception& error) {
         return Failure(kInternal, StrCat("LibTorch does not start: ", TorchMessage(error)));
-      }));
+      });
+  FEDERITY_RETURN_IF_ERROR(caught);
   return found;
 }
 

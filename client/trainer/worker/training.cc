@@ -254,7 +254,7 @@ absl::StatusOr<Measurement> Measure(Model& model, const Plan& plan, const Exampl
     const size_t classes = table ? plan.data.classes.size() : 2;
     sum.confusion.assign(classes * classes, 0);
   }
-  FEDERITY_RETURN_IF_ERROR(CatchTorch(
+  const absl::Status caught = CatchTorch(
       [&]() -> absl::Status {
         const torch::NoGradGuard no_grad;
         torch::jit::Module& module = model.impl().module;
@@ -272,7 +272,8 @@ absl::StatusOr<Measurement> Measure(Model& model, const Plan& plan, const Exampl
         }
         return absl::OkStatus();
       },
-      [](const std::exception& error) { return ModelFailure(error, false); }));
+      [](const std::exception& error) { return ModelFailure(error, false); });
+  FEDERITY_RETURN_IF_ERROR(caught);
   return sum;
 }
 
@@ -282,7 +283,7 @@ absl::StatusOr<TrainOutcome> TrainModel(Model& model, const Plan& plan, const Ex
                                         const StepProgress& progress) {
   TrainOutcome outcome;
   const auto start = std::chrono::steady_clock::now();
-  FEDERITY_RETURN_IF_ERROR(CatchTorch(
+  const absl::Status caught = CatchTorch(
       [&]() -> absl::Status {
         Trainer trainer(model.impl().module, plan, settings);
         const Batches batches(plan, examples, DeviceOf(settings.cuda));
@@ -308,7 +309,8 @@ absl::StatusOr<TrainOutcome> TrainModel(Model& model, const Plan& plan, const Ex
         }
         return absl::OkStatus();
       },
-      [](const std::exception& error) { return ModelFailure(error, false); }));
+      [](const std::exception& error) { return ModelFailure(error, false); });
+  FEDERITY_RETURN_IF_ERROR(caught);
   outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return outcome;
 }
@@ -316,7 +318,7 @@ absl::StatusOr<TrainOutcome> TrainModel(Model& model, const Plan& plan, const Ex
 absl::StatusOr<std::vector<std::string>> DryRun(Model& model, const Plan& plan) {
   constexpr int64_t kRows = 2;
   std::vector<std::string> warnings;
-  FEDERITY_RETURN_IF_ERROR(CatchTorch(
+  const absl::Status caught = CatchTorch(
       [&]() -> absl::Status {
         torch::manual_seed(1);
         Trainer trainer(model.impl().module, plan, {});
@@ -332,7 +334,8 @@ absl::StatusOr<std::vector<std::string>> DryRun(Model& model, const Plan& plan) 
         model.impl().module.eval();
         return Forward(model.impl().module, plan, batch.input).status();
       },
-      [](const std::exception& error) { return ModelFailure(error, true); }));
+      [](const std::exception& error) { return ModelFailure(error, true); });
+  FEDERITY_RETURN_IF_ERROR(caught);
   return warnings;
 }
 

@@ -1,0 +1,227 @@
+#include "client/agent/render.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "client/agent/config.h"
+#include "client/state/json_reader.h"
+#include "common/base/strings.h"
+
+namespace federity::agent {
+namespace {
+
+using nlohmann::json;
+using state::JsonReader;
+
+std::string Text(const json& object, const char* key) { return JsonReader(object).String(key); }
+int64_t Number(const json& object, const char* key) { return JsonReader(object).Integer(key); }
+bool Is(const json& object, const char* key) { return JsonReader(object).Boolean(key); }
+const json& List(const json& object, const char* key) { return JsonReader(object).Array(key); }
+
+std::string Row(std::string_view name, std::string_view text) {
+  return absl::StrFormat("  %-12s %s\n", ToAbsl(name), ToAbsl(text));
+}
+
+// Columns as wide as their widest cell.
+std::string Table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    for (size_t i = 0; i + 1 < row.size(); ++i) {
+      text += row[i];
+      text.append(widths[i] - row[i].size() + 2, ' ');
+    }
+    if (!row.empty()) text += row.back();
+    text += '\n';
+  }
+  return text;
+}
+
+std::string LimitsText(const json& limits, int64_t rounds_used) {
+  std::vector<std::string> parts;
+  if (const int64_t rounds = Number(limits, "rounds"); rounds > 0)
+    parts.push_back(StrCat(rounds_used, " of ", rounds, " rounds used"));
+  else
+    parts.push_back(StrCat(rounds_used, " rounds so far"));
+  if (const auto expires = Text(limits, "expires"); !expires.empty())
+    parts.push_back("until " + expires);
+  if (const auto hours = Text(limits, "hours"); !hours.empty()) parts.push_back(hours);
+  if (const auto cpus = Number(limits, "cpus"); cpus > 0) parts.push_back(StrCat(cpus, " CPUs"));
+  if (const auto memory = Number(limits, "memory_bytes"); memory > 0)
+    parts.push_back(FormatBytes(memory));
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : ", ") + part;
+  return text;
+}
+
+std::string DatasetText(const json& dataset) {
+  return StrCat(Text(dataset, "label"), ": ", Text(dataset, "kind"), ", ", Number(dataset, "rows"),
+                " rows, ", Text(dataset, "path"));
+}
+
+std::string WorkText(const json& work) {
+  std::string text = StrCat(Text(work, "kind"), " for ", Text(work, "repository"));
+  if (const std::string phase = Text(work, "phase"); !phase.empty())
+    text += absl::StrFormat(", %s %.0f %%", phase, 100 * JsonReader(work).Number("fraction"));
+  return text;
+}
+
+std::string RenderMembership(const json& membership) {
+  std::string text =
+      StrCat("\n", Text(membership, "repository"), " at ", Text(membership, "coordinator"), ", as ",
+             Text(membership, "organization"), "\n");
+  text += Row("connection", Text(membership, "connection"));
+  std::string approval = Text(membership, "approval");
+  if (approval != "none")
+    approval += StrCat(
+        " (",
+        LimitsText(JsonReader(membership).Object("limits"), Number(membership, "rounds_used")),
+        ")");
+  if (approval != "none" || !Text(membership, "digest_to_approve").empty()) {
+    if (Text(membership, "approval") != "current")
+      approval += StrCat("; to approve: ", Text(membership, "digest_to_approve"));
+  }
+  text += Row("approval", approval);
+  for (const json& dataset : List(membership, "datasets"))
+    text += Row("data set", StrCat(DatasetText(dataset), ", ", Text(dataset, "state")));
+  if (List(membership, "datasets").empty())
+    text += Row("data set", "none; run `federity-agent dataset add PATH`");
+  const std::string why = Text(membership, "not_ready");
+  text += Row("ready", why.empty() ? "yes" : "no: " + why);
+  if (const auto digest = Text(membership, "standardisation"); !digest.empty())
+    text += Row("standardised", digest);
+  text += Row("certificate", "until " + Text(membership, "certificate_expires"));
+  if (const auto error = Text(membership, "last_error"); !error.empty())
+    text += Row("last error", error);
+  return text;
+}
+
+std::string RenderStatus(const json& status) {
+  std::string text = StrCat("federity-agent ", Text(status, "version"), ", ");
+  text += Is(status, "running") ? StrCat("running (pid ", Number(status, "pid"), ")")
+                                : std::string("not running");
+  text += StrCat(Is(status, "paused") ? ", paused" : "", ", state in ", Text(status, "state_dir"),
+                 "\n");
+  if (const json& work = JsonReader(status).Object("work"); work.is_object())
+    text += StrCat("now: ", WorkText(work), "\n");
+  if (const int64_t queued = Number(status, "queued"); queued > 0)
+    text += StrCat("waiting: ", queued, "\n");
+  for (const json& entry : List(status, "outbox"))
+    text += StrCat("outbox: ", Text(entry, "repository"), " ", Text(entry, "round"), ", ",
+                   Text(entry, "step"), ", ", FormatBytes(Number(entry, "bytes")), "\n");
+  for (const json& membership : List(status, "memberships")) text += RenderMembership(membership);
+  if (List(status, "memberships").empty())
+    text += "no membership; run `federity-agent join LINK`\n";
+  return text;
+}
+
+std::string RenderApproval(const json& approval) {
+  std::string text = StrCat("# ", Text(approval, "repository"), " at ",
+                            Text(approval, "coordinator"), "\n\nThe plan (",
+                            Text(approval, "plan_digest"), "):\n\n", Text(approval, "plan"), "\n");
+  const auto lines = [&](const char* key, std::string_view title) {
+    if (List(approval, key).empty()) return;
+    text += StrCat(title, "\n");
+    for (const std::string& line : JsonReader(approval).Strings(key)) text += "  - " + line + "\n";
+    text += "\n";
+  };
+  lines("warnings", "Think twice about:");
+  lines("changes", "Different from what is approved here now:");
+  if (Is(approval, "program_changed")) text += "The program is another one than approved.\n\n";
+  text += StrCat("The program: ", Text(approval, "program_digest"), "\n\n");
+  lines("leaves", "What leaves this machine, and nothing else:");
+  lines("privacy", "What the coordinator says about the repository:");
+  text += "It trains on:\n";
+  for (const json& dataset : List(approval, "datasets"))
+    text += "  - " + DatasetText(dataset) + "\n";
+  if (List(approval, "datasets").empty())
+    text += "  - nothing yet (`federity-agent dataset add PATH`)\n";
+  text += StrCat("\nLimits: ", LimitsText(JsonReader(approval).Object("limits"), 0),
+                 "\nTo approve: ", Text(approval, "digest"), "\n");
+  if (Is(approval, "approved")) text += "This is approved on this machine.\n";
+  return text;
+}
+
+std::string RenderDatasets(const json& result) {
+  std::vector<std::vector<std::string>> rows = {
+      {"REPOSITORY", "NAME", "KIND", "ROWS", "STATE", "PATH"}};
+  for (const json& dataset : List(result, "datasets"))
+    rows.push_back({Text(dataset, "repository"), Text(dataset, "label"), Text(dataset, "kind"),
+                    StrCat(Number(dataset, "rows")), Is(dataset, "changed") ? "changed" : "ok",
+                    Text(dataset, "path")});
+  return rows.size() == 1 ? "no data set; run `federity-agent dataset add PATH`\n" : Table(rows);
+}
+
+std::string RenderChecks(const json& result) {
+  std::string text;
+  for (const json& check : List(result, "checks")) {
+    text += StrCat(Text(check, "label"), ": ", Number(check, "rows"), " rows meet the plan");
+    if (const int64_t clipped = Number(check, "clipped_values"); clipped > 0)
+      text += StrCat(", ", clipped, " values are outside data.range and clipped");
+    text += "\n";
+    for (const json& item : List(check, "classes"))
+      text += StrCat("  class ", Text(item, "class"), ": ", Number(item, "rows"), " rows\n");
+    for (const json& problem : List(check, "problems")) {
+      text += "  ";
+      if (const int64_t row = Number(problem, "row"); row > 0) text += StrCat("row ", row, ", ");
+      if (const auto column = Text(problem, "column"); !column.empty())
+        text += StrCat("'", column, "': ");
+      text += Text(problem, "message") + "\n";
+    }
+  }
+  return text;
+}
+
+std::string RenderLog(const json& result) {
+  std::string text;
+  for (const json& entry : List(result, "entries")) {
+    text += StrCat(Text(entry, "time"), "  ", Text(entry, "event"));
+    if (const auto repository = Text(entry, "repository"); !repository.empty())
+      text += "  " + repository;
+    if (const auto more = Text(entry, "text"); !more.empty()) text += "  " + more;
+    text += "\n";
+  }
+  return text.empty() ? "nothing happened yet\n" : text;
+}
+
+std::string RenderAny(std::string_view command, const json& result) {
+  if (command == "status") return RenderStatus(result);
+  if (command == "log") return RenderLog(result);
+  if (command == "dataset list" || command == "dataset refresh") return RenderDatasets(result);
+  if (command == "dataset check") return RenderChecks(result);
+  if (command == "approve") return RenderApproval(result);
+  const std::string repository = Text(result, "repository");
+  if (command == "join")
+    return StrCat("joined ", repository, " at ", Text(result, "coordinator"), " as ",
+                  Text(result, "organization"), "\nnext: federity-agent dataset add PATH --repo ",
+                  repository, "\n      federity-agent approve ", repository,
+                  "\n      federity-agent run\n");
+  if (command == "dataset add")
+    return StrCat("registered ", DatasetText(result), "\nnext: federity-agent approve ", repository,
+                  "\n");
+  if (command == "dataset remove") return StrCat("removed ", Text(result, "label"), "\n");
+  if (command == "leave") return StrCat("left ", repository, "; its keys are gone\n");
+  if (command == "revoke") return StrCat("nothing runs for ", repository, " any more\n");
+  if (command == "pause" || command == "resume")
+    return StrCat(Is(result, "paused") ? "paused" : "resumed", repository.empty() ? "" : " for ",
+                  repository, "\n");
+  return state::FormatJson(result) + "\n";
+}
+
+}  // namespace
+
+std::string Render(std::string_view command, const json& result) {
+  std::string text = RenderAny(command, result);
+  for (char& c : text)
+    if ((static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f) c = '?';
+  return text;
+}
+
+}  // namespace federity::agent

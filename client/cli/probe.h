@@ -1,0 +1,36 @@
+#ifndef FEDERITY_CLIENT_CLI_PROBE_H_
+#define FEDERITY_CLIENT_CLI_PROBE_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/base/files.h"
+#include "common/rpc/address.h"
+
+namespace federity::cli {
+
+// The way to a coordinator, one step at a time, so that `doctor` can say which
+// one fails. Nothing here trusts what it finds.
+
+// The addresses of a host, as text.
+absl::StatusOr<std::vector<std::string>> ResolveHost(const rpc::Address& address);
+
+// A blocking socket whose every operation ends after `timeout`.
+absl::StatusOr<FileDescriptor> ConnectTcp(const rpc::Address& address, absl::Duration timeout);
+
+struct TlsPeer {
+  std::string version;                 // "TLSv1.3"
+  std::vector<std::string> chain_pem;  // as the server sent it, its own first
+  // Why the chain does not end in `ca_pem`, or does not name the host; empty if
+  // it is good (or `ca_pem` was empty).
+  std::string fault;
+};
+absl::StatusOr<TlsPeer> ShakeHands(const FileDescriptor& socket, const rpc::Address& address,
+                                   std::string_view ca_pem);
+
+}  // namespace federity::cli
+
+#endif  // FEDERITY_CLIENT_CLI_PROBE_H_

@@ -1,0 +1,66 @@
+#ifndef FEDERITY_SERVER_ROUNDS_ASSIGNMENTS_H_
+#define FEDERITY_SERVER_ROUNDS_ASSIGNMENTS_H_
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/repositories/commits.h"
+#include "server/repositories/plans.h"
+#include "server/rounds/round_store.h"
+#include "server/statistics/statistics_run.h"
+#include "server/store/database.h"
+
+namespace federity::rounds {
+
+// Everything that a repository has for its agents, read in one go, so that one
+// look serves all of its streams.
+struct RepositoryWork {
+  std::string repository_name;
+  // What an operator has to approve.
+  std::string plan_digest;
+  std::optional<repositories::CommitRow> head;
+  std::optional<repositories::StandardisationRow> standardisation;  // in force
+
+  // The round in TRAINING, and what its members still have to do.
+  struct Training {
+    RoundRow round;
+    repositories::CommitRow base;
+    std::string plan_toml;
+    std::optional<repositories::StandardisationRow> standardisation;
+    std::map<std::string, std::string> contributions;  // member → contribution id
+  };
+  std::optional<Training> training;
+
+  // The run that collects, and who has not answered.
+  struct Statistics {
+    statistics::RunRow run;
+    std::string plan_toml;
+    std::set<std::string> members;
+  };
+  std::optional<Statistics> statistics;
+
+  // The head, where a series ended with it: its cohort measures it once.
+  struct Evaluation {
+    std::string plan_toml;
+    std::optional<repositories::StandardisationRow> standardisation;
+    std::set<std::string> members;
+  };
+  std::optional<Evaluation> evaluation;  // of `head`
+};
+
+// NOT_FOUND once the repository is deleted.
+absl::StatusOr<RepositoryWork> ReadWork(store::Transaction& transaction,
+                                        std::string_view repository);
+
+// Of these contributions, those that ended without their member's doing, and why.
+absl::StatusOr<std::map<std::string, std::string>> EndedByOthers(
+    store::Transaction& transaction, const std::vector<std::string>& contributions);
+
+}  // namespace federity::rounds
+
+#endif  // FEDERITY_SERVER_ROUNDS_ASSIGNMENTS_H_

@@ -1,0 +1,234 @@
+// The federity-server program, from outside.
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <string>
+
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/base/files.h"
+#include "common/crypto/certificates.h"
+#include "common/crypto/ed25519.h"
+#include "common/rpc/channel.h"
+#include "common/rpc/join_link.h"
+#include "common/rpc/status_codec.h"
+#include "federity/v1/membership.grpc.pb.h"
+#include "federity/v1/server.grpc.pb.h"
+#include "tests/testing/server_process.h"
+
+namespace federity::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A member's keys and what Join gave.
+struct Joined {
+  v1::JoinResponse response;
+  rpc::ChannelOptions channel;
+};
+
+std::string CaOf(const rpc::JoinLink& link) {
+  auto ca = rpc::FetchCaCertificate(link.address, link.ca_fingerprint, absl::Seconds(10));
+  INFO(ca.status());
+  REQUIRE(ca.ok());
+  return *ca;
+}
+
+std::unique_ptr<grpc::ClientContext> Context() {
+  auto context = std::make_unique<grpc::ClientContext>();
+  context->set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(20)));
+  return context;
+}
+
+absl::StatusOr<Joined> Join(const std::string& text) {
+  const auto link = rpc::ParseJoinLink(text);
+  REQUIRE(link.ok());
+  auto tls = crypto::GenerateTlsKey();
+  REQUIRE(tls.ok());
+  const crypto::SigningKey key = crypto::SigningKey::Generate();
+  Joined joined;
+  joined.channel.address = link->address;
+  joined.channel.ca_certificate_pem = CaOf(*link);
+  v1::JoinRequest request;
+  request.set_secret(link->secret);
+  request.set_kind(link->kind);
+  request.set_contribution_key(key.public_key());
+  request.set_certificate_request(tls->request_der);
+  request.set_signature(
+      key.Sign("federity/join/v1",
+               absl::StrCat(std::string(crypto::Sha256(link->secret).view()),
+                            std::string(crypto::Sha256(tls->request_der).view()))));
+  request.set_version("0.1.0");
+  const auto stub = v1::MembershipService::NewStub(rpc::MakeChannel(joined.channel));
+  const grpc::Status status = stub->Join(Context().get(), request, &joined.response);
+  if (!status.ok()) return rpc::FromGrpc(status);
+  joined.channel.certificate_chain_pem = joined.response.certificate_chain();
+  joined.channel.private_key_pem = std::move(tls->private_key_pem);
+  return joined;
+}
+
+absl::StatusOr<v1::Member> WhoAmI(const rpc::ChannelOptions& channel) {
+  const auto stub = v1::MembershipService::NewStub(rpc::MakeChannel(channel));
+  v1::Member member;
+  const grpc::Status status = stub->GetCaller(Context().get(), v1::GetCallerRequest(), &member);
+  if (!status.ok()) return rpc::FromGrpc(status);
+  return member;
+}
+
+bool WaitUntilGone(const fs::path& file) {
+  for (const absl::Time end = absl::Now() + absl::Seconds(30); fs::exists(file);) {
+    if (absl::Now() > end) return false;
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+  return true;
+}
+
+TEST_CASE("The first administrator joins by the link, once", "[server]") {
+  ServerProcess server;
+  const std::string link = server.administrator_link();
+  CHECK(absl::StrContains(server.output(), link));
+  struct stat info;
+  REQUIRE(stat((server.data_directory() / "administrator-link").c_str(), &info) == 0);
+  CHECK((info.st_mode & 0777) == 0600);
+
+  const auto joined = Join(link);
+  INFO(joined.status());
+  REQUIRE(joined.ok());
+  CHECK(joined->response.member().role() == v1::ROLE_ADMINISTRATOR);
+  const auto me = WhoAmI(joined->channel);
+  INFO(me.status());
+  REQUIRE(me.ok());
+  CHECK(me->name() == joined->response.member().name());
+  // The used link goes; nobody else joins with it.
+  CHECK(WaitUntilGone(server.data_directory() / "administrator-link"));
+  CHECK_FALSE(Join(link).ok());
+  CHECK(server.Stop() == 0);
+}
+
+TEST_CASE("Without a certificate only the public methods answer", "[server]") {
+  ServerProcess server;
+  const auto link = rpc::ParseJoinLink(server.administrator_link());
+  rpc::ChannelOptions channel;
+  channel.address = link->address;
+  channel.ca_certificate_pem = CaOf(*link);
+  const absl::Status status = WhoAmI(channel).status();
+  CHECK(ReasonOf(status) == v1::ERROR_REASON_CERTIFICATE_REQUIRED);
+}
+
+TEST_CASE("A certificate of another coordinator gets no connection", "[server]") {
+  ServerProcess server;
+  ServerProcess other;
+  auto stranger = Join(other.administrator_link());
+  REQUIRE(stranger.ok());
+  const auto link = rpc::ParseJoinLink(server.administrator_link());
+  stranger->channel.address = link->address;
+  stranger->channel.ca_certificate_pem = CaOf(*link);
+  CHECK(absl::IsUnavailable(WhoAmI(stranger->channel).status()));
+}
+
+TEST_CASE("A member works on after the coordinator was killed and started", "[server]") {
+  ServerProcess server(ServerProcess::Options{.embedded_database = true});
+  const auto joined = Join(server.administrator_link());
+  INFO(joined.status());
+  REQUIRE(joined.ok());
+  server.Kill();
+  server.Start();
+  CHECK(absl::StrContains(server.output(), "adopted"));
+  CHECK(WhoAmI(joined->channel).ok());
+  CHECK(server.Stop() == 0);
+  server.Start();
+  CHECK(WhoAmI(joined->channel).ok());
+}
+
+TEST_CASE("The link survives a restart until it is used", "[server]") {
+  ServerProcess server;
+  const std::string link = server.administrator_link();
+  CHECK(server.Stop() == 0);
+  CHECK_FALSE(fs::exists(server.data_directory() / "port"));
+  server.Start();
+  CHECK(server.administrator_link() == link);
+  CHECK(Join(link).ok());
+}
+
+TEST_CASE("A second start on the same directory is refused by the pid", "[server]") {
+  ServerProcess server(ServerProcess::Options{.embedded_database = true});
+  const auto second = server.Run({"run", "--data-dir", server.data_directory().string(),
+                                  "--listen", "127.0.0.1:0"});
+  CHECK(second.exit_status == 1);
+  CHECK(absl::StrContains(second.output, absl::StrCat(server.pid())));
+  CHECK(fs::exists(server.data_directory() / "port"));
+}
+
+TEST_CASE("A taken port is refused, naming it", "[server]") {
+  ServerProcess server;
+  TempPostgres postgres;
+  const std::string port = server.address().substr(server.address().find(':') + 1);
+  const std::string folder = server.data_directory().string() + "-2";
+  const auto second = server.Run({"run", "--data-dir", folder, "--database-url", postgres.url(),
+                                  "--listen", "127.0.0.1:" + port});
+  CHECK(second.exit_status == 1);
+  CHECK(absl::StrContains(second.output, port));
+}
+
+TEST_CASE("`link` makes another link, beside the server and without it", "[server]") {
+  ServerProcess server(ServerProcess::Options{.embedded_database = true});
+  const std::vector<std::string> command = {"link", "--data-dir",
+                                            server.data_directory().string()};
+  const auto beside = server.Run(command);
+  INFO(beside.output);
+  REQUIRE(beside.exit_status == 0);
+  CHECK(Join(beside.output).ok());
+  CHECK(server.Stop() == 0);
+  const auto alone = server.Run(command);
+  INFO(alone.output);
+  REQUIRE(alone.exit_status == 0);
+  server.Start();
+  CHECK(Join(alone.output).ok());
+}
+
+TEST_CASE("A missing or wrong key file is refused, saying so", "[server]") {
+  ServerProcess server;
+  CHECK(server.Stop() == 0);
+  const std::string key = server.data_directory().string() + ".key";
+  const std::string good = *ReadFile(key, 64);
+  const std::vector<std::string> run = {
+      "run", "--data-dir", server.data_directory().string(), "--database-url",
+      server.postgres().url(), "--listen", "127.0.0.1:0"};
+
+  REQUIRE(unlink(key.c_str()) == 0);
+  const auto missing = server.Run(run);
+  CHECK(missing.exit_status == 1);
+  CHECK(absl::StrContains(missing.output, key));
+
+  REQUIRE(WriteFileAtomically(key, std::string(32, 'x')).ok());
+  const auto wrong = server.Run(run);
+  CHECK(wrong.exit_status == 1);
+  CHECK(absl::StrContains(wrong.output, key));
+
+  REQUIRE(WriteFileAtomically(key, good).ok());
+  server.Start();
+}
+
+TEST_CASE("check-config, --version and wrong flags speak plainly", "[server]") {
+  ServerProcess server;
+  const fs::path file = server.data_directory() / "server.toml";
+  REQUIRE(WriteFileAtomically(file, "data_dir = \"/x\"\nlissten = \"y\"\n").ok());
+  const auto bad = server.Run({"check-config", "--config", file.string()});
+  CHECK(bad.exit_status == 1);
+  CHECK(absl::StrContains(bad.output, "lissten"));
+  REQUIRE(WriteFileAtomically(file, "data_dir = \"/x\"\n").ok());
+  CHECK(server.Run({"check-config", "--config", file.string()}).exit_status == 0);
+  const auto version = server.Run({"--version"});
+  CHECK(version.exit_status == 0);
+  CHECK(absl::StrContains(version.output, "federity-server 0."));
+  CHECK(server.Run({"run"}).exit_status != 0);
+  CHECK(server.Run({"fly"}).exit_status != 0);
+}
+
+}  // namespace
+}  // namespace federity::testing
