@@ -92,7 +92,7 @@ json Describe(const state::Membership& membership, const identity::Identity& ide
                     {"path", dataset.source.path}});
   json description = {{"repository", ShortName(identity.scope)},
                       {"coordinator", identity.address},
-                      {"digest", offer.digest},
+                      {"approval_digest", offer.digest},
                       {"plan", offer.plan.toml},
                       {"plan_digest", offer.plan.digest},
                       {"program_digest", offer.program_digest},

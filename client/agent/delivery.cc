@@ -6,6 +6,7 @@
 #include "client/agent/names.h"
 #include "client/identity/call.h"
 #include "client/transfer/transfer.h"
+#include "common/base/encoding.h"
 #include "common/base/errors.h"
 #include "common/base/retry_backoff.h"
 #include "common/base/status_macros.h"
@@ -233,7 +234,7 @@ void Abandon(Context& context, std::string_view identity, std::string_view contr
   if (channel.ok()) {
     v1::AbandonContributionRequest request;
     request.set_name(std::string(contribution));
-    request.set_reason(std::string(reason.substr(0, 500)));
+    request.set_reason(ToValidUtf8(reason, 500));
     request.set_request_id(crypto::RandomUuid());
     status = identity::Call(*Service::NewStub(*channel), &Service::Stub::AbandonContribution,
                             request, kCall)

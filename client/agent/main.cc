@@ -78,11 +78,11 @@ absl::Status ReadLinkFromInput(json& arguments) {
 
 // Shows what there is and asks. Nothing is approved blind: off a terminal the
 // digest has to be given.
-absl::StatusOr<json> AskAndApprove(const Config& config, json arguments) {
+absl::Status AskAndApprove(const Config& config, json arguments) {
   arguments["show"] = true;
   FEDERITY_ASSIGN_OR_RETURN(const json offer, Dispatch(config, "approve", arguments));
   std::cout << Render("approve", offer) << std::flush;
-  const std::string digest = offer.value("digest", "");
+  const std::string digest = offer.value("approval_digest", "");
   if (isatty(STDIN_FILENO) == 0)
     return absl::FailedPreconditionError(StrCat(
         "nothing was approved: this is no terminal to ask on; read the above and give --digest ",
@@ -94,8 +94,7 @@ absl::StatusOr<json> AskAndApprove(const Config& config, json arguments) {
     return absl::CancelledError("nothing was approved");
   arguments.erase("show");
   arguments["digest"] = digest;
-  FEDERITY_RETURN_IF_ERROR(Dispatch(config, "approve", arguments).status());
-  return json{{"question", "answered"}};
+  return Dispatch(config, "approve", arguments).status();
 }
 
 bool HasProblems(const json& result) {
@@ -112,7 +111,7 @@ absl::StatusOr<int> RunCommand(Invocation invocation, const Config& config) {
   if (invocation.command == "approve" && invocation.json && !arguments.contains("digest"))
     arguments["show"] = true;
   if (ask) {
-    FEDERITY_RETURN_IF_ERROR(AskAndApprove(config, arguments).status());
+    FEDERITY_RETURN_IF_ERROR(AskAndApprove(config, arguments));
     std::cout << "approved\n";
     return 0;
   }
@@ -120,7 +119,7 @@ absl::StatusOr<int> RunCommand(Invocation invocation, const Config& config) {
   if (invocation.json) {
     std::cout << state::FormatJson(result) << "\n";
   } else if (invocation.command == "approve" && !arguments.contains("show")) {
-    std::cout << "approved " << result.value("digest", "") << "\n";
+    std::cout << "approved " << result.value("approval_digest", "") << "\n";
   } else {
     std::cout << Render(invocation.command, result);
   }

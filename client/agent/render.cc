@@ -84,9 +84,9 @@ std::string RenderMembership(const json& membership) {
         " (",
         LimitsText(JsonReader(membership).Object("limits"), Number(membership, "rounds_used")),
         ")");
-  if (approval != "none" || !Text(membership, "digest_to_approve").empty()) {
+  if (approval != "none" || !Text(membership, "approval_digest").empty()) {
     if (Text(membership, "approval") != "current")
-      approval += StrCat("; to approve: ", Text(membership, "digest_to_approve"));
+      approval += StrCat("; to approve: ", Text(membership, "approval_digest"));
   }
   text += Row("approval", approval);
   for (const json& dataset : List(membership, "datasets"))
@@ -144,7 +144,7 @@ std::string RenderApproval(const json& approval) {
   if (List(approval, "datasets").empty())
     text += "  - nothing yet (`federity-agent dataset add PATH`)\n";
   text += StrCat("\nLimits: ", LimitsText(JsonReader(approval).Object("limits"), 0),
-                 "\nTo approve: ", Text(approval, "digest"), "\n");
+                 "\nTo approve: ", Text(approval, "approval_digest"), "\n");
   if (Is(approval, "approved")) text += "This is approved on this machine.\n";
   return text;
 }

@@ -13,6 +13,7 @@
 #include "client/agent/names.h"
 #include "client/agent/public_reason.h"
 #include "client/identity/call.h"
+#include "common/base/encoding.h"
 #include "common/base/errors.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
@@ -268,7 +269,7 @@ Runner::Outcome Runner::SumStatistics(const Work& work, const v1::StatisticsAssi
   const absl::Status failure = request.status();
   if (!failure.ok()) {
     request.emplace();
-    request->set_abstain_reason(PublicReason(failure));
+    request->set_abstain_reason(ToValidUtf8(PublicReason(failure), 500));
   }
   request->set_name(assignment.run());
   request->set_request_id(crypto::RandomUuid());

@@ -59,7 +59,7 @@ json DescribeMembership(CommandContext& commands, const identity::Identity& iden
                 {"datasets", std::move(sets)}};
   if (const auto digest = ApprovalDigest(membership.plan_digest, membership.program_digest);
       digest.ok())
-    value["digest_to_approve"] = *digest;
+    value["approval_digest"] = *digest;
   if (membership.approval) {
     value["limits"] = ToJson(membership.approval->limits);
     value["rounds_used"] = membership.approval->rounds_used;

@@ -36,9 +36,13 @@ std::string Origin(const v1::Commit& commit) {
                                 : StrCat("round ", LastSegment(commit.round()));
 }
 
+// With what the metrics' sums say; null until three contributors measured it.
 Json CommitJson(const v1::Commit& commit) {
   Json json = terminal::ToJson(commit);
-  json["figures"] = commit.has_metrics() ? ToJson(FiguresOf(commit.metrics())) : Json(nullptr);
+  const Json figures = commit.has_metrics() ? ToJson(FiguresOf(commit.metrics())) : Json(nullptr);
+  json["contributions"] = commit.contribution_count();
+  json["accuracy"] = figures.is_null() ? figures : figures["accuracy"];
+  json["loss"] = figures.is_null() ? figures : figures["loss"];
   return json;
 }
 

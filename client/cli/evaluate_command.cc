@@ -21,7 +21,7 @@ struct EvaluateOptions {
   std::string commit;
   std::vector<std::string> data;
   std::vector<std::string> labels;
-  std::string label_column;
+  DataShape shape;
   int32_t cpus = 1;
 };
 
@@ -64,7 +64,7 @@ absl::StatusOr<worker::v1::Standardisation> StandardisationOf(CliContext& cli,
 absl::Status RunEvaluate(CliContext& cli, const EvaluateOptions& options) {
   InterruptScope interrupts;
   FEDERITY_ASSIGN_OR_RETURN(const std::vector<DataFile> files,
-                            DataFiles(options.data, options.label_column, options.labels));
+                            DataFiles(options.data, options.labels, options.shape));
   FEDERITY_ASSIGN_OR_RETURN(const OpenedCommit opened, OpenCommit(cli, options.commit));
   const auto& [session, commit] = opened;
   LocalModel model;
@@ -82,8 +82,12 @@ absl::Status RunEvaluate(CliContext& cli, const EvaluateOptions& options) {
     list.push_back(ToJson(figures));
     list.back()["file"] = file.path;
   }
-  cli.output.Document(
-      {{"commit", commit.name()}, {"version", commit.version()}, {"evaluations", std::move(list)}});
+  // The figures of the first file stand at the top as well: one is the rule.
+  Json document = list.front();
+  document["commit"] = commit.name();
+  document["version"] = commit.version();
+  document["evaluations"] = std::move(list);
+  cli.output.Document(document);
   return absl::OkStatus();
 }
 
@@ -96,10 +100,13 @@ void AddEvaluateCommand(Commands& commands) {
   evaluate->add_option("REPO[@COMMIT]", o->commit, "By digest, v3, tag or head (default)")
       ->required()
       ->check(IsCommit());
+  // One file for each --data, so that the repository may follow it.
   evaluate->add_option("--data", o->data, "CSV, image folder, or IDX images; each on its own")
-      ->required();
-  evaluate->add_option("--label", o->label_column, "CSV: the label's column, if named otherwise");
-  evaluate->add_option("--labels", o->labels, "IDX: the labels file of each data file");
+      ->required()
+      ->allow_extra_args(false);
+  evaluate->add_option("--labels", o->labels, "IDX: the labels file of each data file")
+      ->allow_extra_args(false);
+  AddDataShape(evaluate, o->shape);
   evaluate->add_option("--cpus", o->cpus, "Threads")->check(CLI::Range(1, 1024));
   commands.On(evaluate, [o](CliContext& cli) { return RunEvaluate(cli, *o); });
 }

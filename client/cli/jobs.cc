@@ -133,20 +133,16 @@ absl::StatusOr<Plan> ReadPlan(CliContext& cli, const fs::path& file) {
   return plan;
 }
 
-worker::v1::Dataset DatasetAt(const std::string& path, const std::string& label_column,
-                              const std::string& labels) {
+worker::v1::Dataset DatasetAt(const std::string& path, const std::string& labels,
+                              const DataShape& shape) {
   worker::v1::Dataset dataset;
   std::error_code error;
+  const bool folder = fs::is_directory(path, error);
+  const char* guess = !labels.empty() ? "idx" : folder ? "image_folder" : "csv";
+  dataset.set_format(shape.format.empty() ? guess : shape.format);
   dataset.set_path(fs::absolute(path, error).string());
-  if (!labels.empty()) {
-    dataset.set_format("idx");
-    dataset.set_labels_path(fs::absolute(labels, error).string());
-  } else if (fs::is_directory(path, error)) {
-    dataset.set_format("image_folder");
-  } else {
-    dataset.set_format("csv");
-    dataset.set_label_column(label_column);
-  }
+  if (!labels.empty()) dataset.set_labels_path(fs::absolute(labels, error).string());
+  if (dataset.format() == "csv") dataset.set_label_column(shape.label_column);
   return dataset;
 }
 

@@ -58,10 +58,14 @@ absl::StatusOr<ModelParts> DownloadModel(CliContext& cli, const Session& session
 // A plan from a file, checked; its warnings are noted.
 absl::StatusOr<Plan> ReadPlan(CliContext& cli, const std::filesystem::path& file);
 
-// The data set at `path`: a folder is an image folder; with `labels` it is IDX;
-// else CSV.
-worker::v1::Dataset DatasetAt(const std::string& path, const std::string& label_column,
-                              const std::string& labels);
+// The data set at `path`. Without a format: a folder is an image folder; with
+// `labels` it is IDX; else CSV.
+struct DataShape {
+  std::string format;        // "", "csv", "image_folder", "idx"
+  std::string label_column;  // CSV
+};
+worker::v1::Dataset DatasetAt(const std::string& path, const std::string& labels,
+                              const DataShape& shape);
 
 absl::StatusOr<crypto::Digest> DigestOfFile(const std::filesystem::path& file);
 

@@ -8,8 +8,11 @@
 namespace federity::cli {
 
 absl::StatusOr<std::vector<DataFile>> DataFiles(const std::vector<std::string>& paths,
-                                                const std::string& label_column,
-                                                const std::vector<std::string>& labels) {
+                                                const std::vector<std::string>& labels,
+                                                const DataShape& shape) {
+  if (shape.format == "idx" && labels.size() != paths.size()) {
+    return InvalidArgument("labels", "IDX data need a labels file each (--labels)");
+  }
   if (!labels.empty() && labels.size() != paths.size()) {
     return InvalidArgument("labels", StrCat(labels.size(), " label files for ", paths.size(),
                                             " data files; give one for each"));
@@ -21,10 +24,16 @@ absl::StatusOr<std::vector<DataFile>> DataFiles(const std::vector<std::string>& 
       return InvalidArgument("data", StrCat("there is no file or folder '", paths[i], "'"));
     }
     files.push_back(
-        {.path = paths[i],
-         .dataset = DatasetAt(paths[i], label_column, labels.empty() ? std::string() : labels[i])});
+        {.path = paths[i], .dataset = DatasetAt(paths[i], labels.empty() ? "" : labels[i], shape)});
   }
   return files;
+}
+
+void AddDataShape(CLI::App* command, DataShape& shape) {
+  command->add_option("--label", shape.label_column,
+                      "CSV: the label's column, if the plan names it otherwise");
+  command->add_option("--format", shape.format, "csv, image_folder or idx; default: by the look")
+      ->check(CLI::IsMember({"csv", "image_folder", "idx"}));
 }
 
 absl::StatusOr<StandardisationValues> PooledStandardisation(CliContext& cli, const Plan& plan,

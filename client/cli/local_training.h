@@ -1,8 +1,7 @@
 #ifndef FEDERITY_CLIENT_CLI_LOCAL_TRAINING_H_
 #define FEDERITY_CLIENT_CLI_LOCAL_TRAINING_H_
 
-#include <cstdint>
-#include <optional>
+#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
@@ -23,8 +22,8 @@ struct DataFile {
 };
 // One for each path; `labels` are IDX label files, one for each or none.
 absl::StatusOr<std::vector<DataFile>> DataFiles(const std::vector<std::string>& paths,
-                                                const std::string& label_column,
-                                                const std::vector<std::string>& labels);
+                                                const std::vector<std::string>& labels,
+                                                const DataShape& shape);
 
 // Mean and sd for a plan that is to be federated, from the sums over files of
 // this machine, exactly as the coordinator freezes them.
@@ -39,6 +38,9 @@ struct LocalModel {
   worker::v1::Standardisation standardisation;  // empty: the plan's own, or none
   worker::v1::Resources resources;
 };
+
+// The options --label and --format.
+void AddDataShape(CLI::App* command, DataShape& shape);
 
 // Measures weights on all rows of one file.
 absl::StatusOr<Figures> Evaluate(CliContext& cli, const LocalModel& model, const DataFile& file);

@@ -37,7 +37,7 @@ absl::StatusOr<int> Start(CliContext& cli, const RoundOptions& options) {
   cli.output.Line(StrCat("Started round ", LastSegment(round.name()),
                          options.count > 1 ? StrCat(", the first of ", options.count) : "", "."));
   cli.output.Line(StrCat("Next: federity round watch ", options.repository));
-  cli.output.Document(terminal::ToJson(round));
+  cli.output.Document(RoundJson(round));
   return 0;
 }
 
@@ -70,7 +70,7 @@ absl::Status List(CliContext& cli, const RoundOptions& options) {
          StrCat(Count(round, v1::Contribution::ACCEPTED)), terminal::FormatTime(start),
          HasEnded(round) ? terminal::FormatElapsed(terminal::ToTime(round.end_time()) - start) : "",
          ShortCommit(round.commit()), HasEnded(round) ? round.failure() : round.waiting_for()});
-    list.push_back(terminal::ToJson(round));
+    list.push_back(RoundJson(round));
   }
   cli.output.Show(table, "No rounds yet.");
   cli.output.Document({{"rounds", std::move(list)}});
@@ -92,7 +92,7 @@ absl::Status Show(CliContext& cli, const RoundOptions& options) {
   lines.Add("Seed", StrCat(round.seed()));
   lines.Add("At least", StrCat(round.min_contributions(), " contributions"));
   cli.output.Text(lines.ToString());
-  cli.output.Document(terminal::ToJson(round));
+  cli.output.Document(RoundJson(round));
   return absl::OkStatus();
 }
 
@@ -104,7 +104,7 @@ absl::Status Cancel(CliContext& cli, const RoundOptions& options) {
   request.set_request_id(crypto::RandomUuid());
   FEDERITY_ASSIGN_OR_RETURN(const v1::Round round, session.Call(&Stub::CancelRound, request));
   cli.output.Line(RoundHeadline(round, cli.clock.Now()));
-  cli.output.Document(terminal::ToJson(round));
+  cli.output.Document(RoundJson(round));
   return absl::OkStatus();
 }
 

@@ -61,6 +61,12 @@ int Count(const v1::Round& round, v1::Contribution::State state) {
                                                                 : 0;
 }
 
+terminal::Json RoundJson(const v1::Round& round) {
+  terminal::Json json = terminal::ToJson(round);
+  json["accepted"] = Count(round, v1::Contribution::ACCEPTED);
+  return json;
+}
+
 std::string RoundHeadline(const v1::Round& round, absl::Time now) {
   const std::string state = v1::Round::State_Name(round.state());
   if (HasEnded(round)) return StrCat(Title(round), ": ", state, Ending(round));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "client/terminal/json.h"
 #include "federity/v1/rounds.pb.h"
 
 namespace federity::cli {
@@ -13,6 +14,9 @@ namespace federity::cli {
 bool HasEnded(const v1::Round& round);
 // Contributions in a state; 0 where the coordinator did not count.
 int Count(const v1::Round& round, v1::Contribution::State state);
+
+// The round, with `accepted`: the number of contributions in the merge.
+terminal::Json RoundJson(const v1::Round& round);
 
 // "round 3 of 5: TRAINING, 2 of 3 accepted, 4 min left", or how it ended.
 std::string RoundHeadline(const v1::Round& round, absl::Time now);

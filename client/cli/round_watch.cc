@@ -24,7 +24,7 @@ class RoundScreen {
     const absl::Time now = cli_.clock.Now();
     terminal::Output& output = cli_.output;
     if (output.json) {
-      output.out << terminal::Dump(terminal::ToJson(round), /*pretty=*/false) << '\n' << std::flush;
+      output.out << terminal::Dump(RoundJson(round), /*pretty=*/false) << '\n' << std::flush;
     } else if (output.out_is_terminal) {
       // A round that ended stays; the next one is drawn below it.
       if (std::exchange(shown_, round.name()) != round.name()) live_.Keep();

@@ -28,7 +28,7 @@ struct TrainOptions {
   std::vector<std::string> test;
   std::vector<std::string> test_labels;
   std::vector<std::string> standardise_from;
-  std::string label_column;
+  DataShape shape;
   std::string output;
   std::string device = "auto";
   int64_t epochs = 0;
@@ -44,12 +44,11 @@ struct TrainInputs {
 
 absl::StatusOr<TrainInputs> FindInputs(const TrainOptions& options) {
   TrainInputs inputs;
-  FEDERITY_ASSIGN_OR_RETURN(inputs.data,
-                            DataFiles(options.data, options.label_column, options.labels));
+  FEDERITY_ASSIGN_OR_RETURN(inputs.data, DataFiles(options.data, options.labels, options.shape));
   FEDERITY_ASSIGN_OR_RETURN(inputs.test,
-                            DataFiles(options.test, options.label_column, options.test_labels));
+                            DataFiles(options.test, options.test_labels, options.shape));
   FEDERITY_ASSIGN_OR_RETURN(inputs.standardise_from,
-                            DataFiles(options.standardise_from, options.label_column, {}));
+                            DataFiles(options.standardise_from, {}, options.shape));
   if (inputs.standardise_from.empty()) inputs.standardise_from = inputs.data;
   return inputs;
 }
@@ -172,6 +171,7 @@ absl::Status Train(CliContext& cli, const TrainOptions& options) {
                        {"clipped_values", result.clipped_values()},
                        {"holdout_before", HoldoutJson(result.base_metrics())},
                        {"holdout", HoldoutJson(result.metrics())},
+                       {"test", tests.empty() ? Json(nullptr) : tests.front()},
                        {"tests", std::move(tests)},
                        {"standardisation", std::move(standardisation)}});
   return absl::OkStatus();
@@ -201,7 +201,7 @@ void AddTrainCommand(Commands& commands) {
   train->add_option("--data", o->data, "CSV, image folder, or IDX images; taken together")
       ->required();
   train->add_option("--labels", o->labels, "IDX: the labels file of each data file");
-  train->add_option("--label", o->label_column, "CSV: the label's column, if named otherwise");
+  AddDataShape(train, o->shape);
   train->add_option("--test", o->test, "Measure the result on these, each on its own");
   train->add_option("--test-labels", o->test_labels, "IDX: the labels file of each test file");
   train->add_option("--standardise-from", o->standardise_from,

@@ -46,7 +46,8 @@ absl::StatusOr<std::filesystem::path> FindProgram(const std::filesystem::path& g
       candidates.push_back(self.parent_path() / "../lib/federity" / kProgramName);
     }
     const char* path = std::getenv("PATH");
-    for (std::string_view folder : absl::StrSplit(path != nullptr ? path : "", ':')) {
+    for (const std::string& folder :
+         std::vector<std::string>(absl::StrSplit(path != nullptr ? path : "", ':'))) {
       if (!folder.empty()) candidates.push_back(std::filesystem::path(folder) / kProgramName);
     }
   }
@@ -115,7 +116,7 @@ class Conversation {
   absl::StatusOr<v1::Result> Run(const v1::Request& request);
 
  private:
-  // One turn; a status other than OK ends the job.
+  // One turn; a status other than OK ends the job and the child.
   absl::Status Turn();
   absl::Status ReadSocket();
   absl::Status Handle(v1::Response& response);
@@ -133,11 +134,10 @@ class Conversation {
 };
 
 absl::StatusOr<v1::Result> Conversation::Run(const v1::Request& request) {
-  // A child that dies at once shows below, with its status.
-  absl::Status broken = WriteFrame(child_.socket(), request);
-  if (broken.ok()) {
-    while (broken.ok() && !ended_) broken = Turn();
-  }
+  // A child that is gone already shows below, with its status.
+  ended_ = !WriteFrame(child_.socket(), request).ok();
+  absl::Status broken;
+  while (broken.ok() && !ended_) broken = Turn();
   return Conclude(broken);
 }
 
@@ -207,12 +207,11 @@ std::string Conversation::WithErrorText(std::string message) const {
 }
 
 absl::StatusOr<v1::Result> Conversation::Conclude(const absl::Status& broken) {
-  const bool stopped = !broken.ok() && !ended_ && broken.code() != absl::StatusCode::kInternal &&
-                       broken.code() != absl::StatusCode::kUnknown;
-  if (stopped) child_.Kill();
-  const int status = child_.Reap(ended_ ? kExitPatience : absl::Milliseconds(500));
+  if (!broken.ok()) child_.Kill();
+  const int status = child_.Reap(kExitPatience);
   error_text_.Drain(child_.error_pipe());
   if (absl::IsCancelled(broken) || absl::IsDeadlineExceeded(broken)) return broken;
+  if (!broken.ok()) return Failure(kInternal, WithErrorText(std::string(broken.message())));
   if (failure_) return *failure_;
   if (WIFSIGNALED(status)) {
     const int number = WTERMSIG(status);
@@ -224,7 +223,6 @@ absl::StatusOr<v1::Result> Conversation::Conclude(const absl::Status& broken) {
                        "the trainer was ended by signal ", number, " (", strsignal(number), ")",
                        number == SIGKILL ? "; perhaps the machine ran out of memory" : "")));
   }
-  if (!broken.ok()) return Failure(kInternal, WithErrorText(std::string(broken.message())));
   if (WEXITSTATUS(status) != 0) {
     return Failure(kInternal,
                    WithErrorText(StrCat("the trainer ended with status ", WEXITSTATUS(status))));

@@ -1,5 +1,7 @@
 #include "server/api/access.h"
 
+#include <grpc/grpc_security_constants.h>
+
 #include <optional>
 
 #include "common/base/errors.h"
@@ -72,7 +74,8 @@ bool OrganizationInScope(const Caller& caller, const ResourceName& resource) {
 
 absl::StatusOr<std::string> PeerMemberId(const grpc::AuthContext& context) {
   // gRPC sets this only from a certificate that it has verified against our CA.
-  for (const grpc::string_ref& uri : context.FindPropertyValues("x509_uri")) {
+  // It mixes URIs with DNS names, but no server's name looks like a member's.
+  for (const grpc::string_ref& uri : context.FindPropertyValues(GRPC_X509_SAN_PROPERTY_NAME)) {
     std::optional<std::string> id = membership::MemberIdFromUri({uri.data(), uri.size()});
     if (id.has_value()) return *std::move(id);
   }

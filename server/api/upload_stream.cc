@@ -4,6 +4,7 @@
 #include "common/base/status_macros.h"
 #include "common/base/strings.h"
 #include "common/log/log.h"
+#include "common/rpc/status_codec.h"
 #include "server/api/access.h"
 #include "server/api/converters_repositories.h"
 #include "server/repositories/repositories.h"
@@ -162,7 +163,13 @@ class UploadStream final : public grpc::ServerReadReactor<v1::WriteUploadRequest
       }
       environment_.writers.Release(upload_.id, std::move(slot_));
     }
-    Finish(status.ok() ? grpc::Status::OK : environment_.dispatcher.ToClient(kMethod, status));
+    if (status.ok()) {
+      Finish(grpc::Status::OK);
+    } else if (absl::IsAborted(status)) {
+      Finish(rpc::ToGrpc(status));  // superseded: no fault to log
+    } else {
+      Finish(environment_.dispatcher.ToClient(kMethod, status));
+    }
   }
 
   UploadEnvironment& environment_;

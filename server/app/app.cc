@@ -109,7 +109,7 @@ class AppImpl final : public App {
   absl::Status Drain() override {
     if (drained_) return absl::OkStatus();
     drained_ = true;
-    unlink(PortFile().c_str());
+    if (lock_.valid()) unlink(PortFile().c_str());  // else it is another's
     if (rpc_server_ != nullptr) {
       log::Info("draining");
       rpc_server_->SetServing(false);

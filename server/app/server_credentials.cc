@@ -15,8 +15,6 @@
 namespace federity::app {
 namespace {
 
-constexpr unsigned int kReloadSeconds = 30;
-
 absl::StatusOr<FileDescriptor> MemoryFile(const char* name) {
   FileDescriptor file(memfd_create(name, MFD_CLOEXEC));
   if (!file.valid()) return ErrnoStatus(errno, "memfd_create");
@@ -61,10 +59,12 @@ absl::Status ServerCredentials::RenewIfDue() {
   return absl::OkStatus();
 }
 
-std::shared_ptr<grpc::ServerCredentials> ServerCredentials::grpc_credentials() {
+std::shared_ptr<grpc::ServerCredentials> ServerCredentials::grpc_credentials(
+    absl::Duration reload) {
   namespace tls = grpc::experimental;
   const auto provider = std::make_shared<tls::FileWatcherCertificateProvider>(
-      PathOf(key_), PathOf(chain_), PathOf(ca_), kReloadSeconds);
+      PathOf(key_), PathOf(chain_), PathOf(ca_),
+      static_cast<unsigned int>(absl::ToInt64Seconds(reload)));
   tls::TlsServerCredentialsOptions options(provider);
   options.watch_root_certs();
   options.watch_identity_key_cert_pairs();

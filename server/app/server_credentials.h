@@ -26,9 +26,10 @@ class ServerCredentials {
       const membership::CertificateAuthority& authority, std::vector<std::string> hosts,
       const Clock& clock);
 
-  std::shared_ptr<grpc::ServerCredentials> grpc_credentials();
-  // Issues a new certificate once half of the present one's life is over; new
-  // connections get it within a minute.
+  // `reload`: how soon connections get a renewed certificate; whole seconds.
+  std::shared_ptr<grpc::ServerCredentials> grpc_credentials(
+      absl::Duration reload = absl::Seconds(30));
+  // Issues a new certificate once half of the present one's life is over.
   absl::Status RenewIfDue();
 
  private:

@@ -122,7 +122,7 @@ absl::StatusOr<Installation> ChooseInstallation(const fs::path& cluster) {
 // A half-made cluster never gets the name: a crash leaves postgres.new, which
 // the next start throws away.
 absl::Status MakeCluster(const fs::path& cluster, const Installation& installation,
-                         const SystemUser& user) {
+                         const SystemUser& user, bool durable) {
   const fs::path fresh = cluster.string() + ".new";
   std::error_code error;
   fs::remove_all(fresh, error);
@@ -130,12 +130,13 @@ absl::Status MakeCluster(const fs::path& cluster, const Installation& installati
   FEDERITY_RETURN_IF_ERROR(Own(fresh, user, 0700));
   log::Info("making a database cluster", {{"folder", cluster.string()}, {"user", user.name}});
   // trust: whoever can enter the socket's 0700 folder is this user or root.
-  const ProgramSpec initdb = {
+  ProgramSpec initdb = {
       .arguments = {(installation.bin / "initdb").string(), "-D", fresh.string(), "-U",
                     std::string(kSuperuser), "-A", "trust", "-E", "UTF8", "--locale=C",
                     "--no-instructions"},
       .user = user,
       .directory = fresh};
+  if (!durable) initdb.arguments.push_back("--no-sync");
   FEDERITY_RETURN_IF_ERROR(RunProgram(initdb).status());
   if (rename(fresh.c_str(), cluster.c_str()) != 0) {
     return ErrnoStatus(errno, absl::StrCat("rename ", fresh.string()));
@@ -269,7 +270,9 @@ class EmbeddedPostgresImpl : public EmbeddedPostgres {
     set("port", "5432");
     set("unix_socket_directories", socket_folder_.string());
     set("unix_socket_permissions", "0700");
-    set("fsync", "on");
+    for (const char* name : {"fsync", "synchronous_commit", "full_page_writes"}) {
+      set(name, options_.durable ? "on" : "off");
+    }
     set("max_connections", "50");
     // A week of logs below the cluster; terse, because DETAIL repeats row values.
     set("logging_collector", "on");
@@ -303,7 +306,7 @@ absl::StatusOr<std::unique_ptr<EmbeddedPostgres>> EmbeddedPostgres::Start(Option
   FEDERITY_RETURN_IF_ERROR(CheckReachable(options.directory, user));
   FEDERITY_ASSIGN_OR_RETURN(Installation installation, ChooseInstallation(cluster));
   if (!fs::exists(cluster, error)) {
-    FEDERITY_RETURN_IF_ERROR(MakeCluster(cluster, installation, user));
+    FEDERITY_RETURN_IF_ERROR(MakeCluster(cluster, installation, user, options.durable));
   }
   auto postgres = std::make_unique<EmbeddedPostgresImpl>(std::move(options),
                                                          std::move(installation), std::move(user));

@@ -21,7 +21,9 @@ class EmbeddedPostgres {
  public:
   struct Options {
     std::filesystem::path directory;  // DIR
-    // Over the defaults; tests turn durability off.
+    // False: a crash of the machine may lose the cluster. For tests.
+    bool durable = true;
+    // Over the defaults.
     std::vector<std::pair<std::string, std::string>> settings;
   };
 

@@ -61,7 +61,7 @@ absl::Status TouchMember(store::Transaction& transaction, std::string_view membe
                          absl::Time now) {
   return transaction
       .Execute("UPDATE members SET last_seen_at = $2 WHERE id = $1 AND "
-               "(last_seen_at IS NULL OR last_seen_at <= $2 - interval '1 minute')",
+               "(last_seen_at IS NULL OR last_seen_at <= $2::timestamptz - interval '1 minute')",
                store::Params().Text(member_id).Time(now))
       .status();
 }

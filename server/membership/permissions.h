@@ -16,7 +16,10 @@ namespace federity::membership {
 
 // A set of v1::Role.
 using RoleSet = uint32_t;
-constexpr RoleSet RoleBit(v1::Role role) { return 1u << role; }
+constexpr RoleSet RoleBit(v1::Role role) {
+  // A peer's enum can hold any number.
+  return role >= v1::Role_MIN && role <= v1::Role_MAX ? 1u << role : 0;
+}
 
 // What a method's resource (its request's `name`, `parent` or `commit`) may be.
 using ResourceSet = uint32_t;

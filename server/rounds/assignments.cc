@@ -117,17 +117,29 @@ absl::StatusOr<RepositoryWork> ReadWork(store::Transaction& transaction,
   return work;
 }
 
-absl::StatusOr<std::map<std::string, std::string>> EndedByOthers(
-    store::Transaction& transaction, const std::vector<std::string>& contributions) {
-  std::map<std::string, std::string> ended;
-  if (contributions.empty()) return ended;
-  // What a member gives up itself has no reason of the catalogue.
-  FEDERITY_ASSIGN_OR_RETURN(
-      const store::Rows rows,
-      transaction.Execute("SELECT id, refusal FROM contributions WHERE id = ANY($1::uuid[]) "
-                          "AND submitted_at IS NULL AND state IN (5, 6) AND refusal_reason <> ''",
-                          store::Params().Text(UuidArray(contributions))));
-  for (const store::Row& row : rows) ended[row.Text(0)] = row.Text(1);
+absl::StatusOr<Ended> EndedByOthers(store::Transaction& transaction, std::string_view repository,
+                                    const std::vector<std::string>& contributions,
+                                    const std::set<int64_t>& runs) {
+  Ended ended;
+  if (!contributions.empty()) {
+    // What a member gives up itself has no reason of the catalogue.
+    FEDERITY_ASSIGN_OR_RETURN(
+        const store::Rows rows,
+        transaction.Execute("SELECT id, refusal FROM contributions WHERE id = ANY($1::uuid[]) "
+                            "AND submitted_at IS NULL AND state IN (5, 6) AND refusal_reason <> ''",
+                            store::Params().Text(UuidArray(contributions))));
+    for (const store::Row& row : rows) ended.contributions[row.Text(0)] = row.Text(1);
+  }
+  for (const int64_t run : runs) {
+    FEDERITY_ASSIGN_OR_RETURN(
+        const store::Rows rows,
+        transaction.Execute("SELECT a.member FROM statistics_answers a JOIN statistics_runs s "
+                            "ON s.repository = a.repository AND s.number = a.run "
+                            "WHERE a.repository = $1 AND a.run = $2 AND a.answered_at IS NULL "
+                            "AND s.state <> 1",
+                            store::Params().Text(repository).Int(run)));
+    for (const store::Row& row : rows) ended.answers.insert({run, row.Text(0)});
+  }
   return ended;
 }
 

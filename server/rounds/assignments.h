@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -57,9 +58,15 @@ struct RepositoryWork {
 absl::StatusOr<RepositoryWork> ReadWork(store::Transaction& transaction,
                                         std::string_view repository);
 
-// Of these contributions, those that ended without their member's doing, and why.
-absl::StatusOr<std::map<std::string, std::string>> EndedByOthers(
-    store::Transaction& transaction, const std::vector<std::string>& contributions);
+// What ended without its member's doing.
+struct Ended {
+  std::map<std::string, std::string> contributions;   // id → why
+  std::set<std::pair<int64_t, std::string>> answers;  // run and member that did not answer
+};
+// Of these contributions and runs of a repository.
+absl::StatusOr<Ended> EndedByOthers(store::Transaction& transaction, std::string_view repository,
+                                    const std::vector<std::string>& contributions,
+                                    const std::set<int64_t>& runs);
 
 }  // namespace federity::rounds
 

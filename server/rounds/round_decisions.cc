@@ -65,19 +65,17 @@ TrainingDecision DecideTraining(const TrainingView& view, absl::Time now,
     decision.endings.push_back({i, event, reason, std::move(words)});
   };
 
-  decision.due = absl::InfiniteFuture();
+  const auto silent_at = [&](size_t i) {
+    return std::max(view.standings[i].progress, rules.up_since) + rules.silence;
+  };
   for (size_t i = 0; i < states.size(); ++i) {
     if (!IsOpen(states[i])) continue;
-    const absl::Time silent_at =
-        std::max(view.standings[i].progress, rules.up_since) + rules.silence;
     if (view.standings[i].removed) {
       end(i, ContributionEvent::kGivenUp, v1::ERROR_REASON_CONTRIBUTION_WITHDRAWN,
           "the member is no longer one");
-    } else if (now >= silent_at) {
+    } else if (now >= silent_at(i)) {
       end(i, ContributionEvent::kGivenUp, v1::ERROR_REASON_CONTRIBUTOR_SILENT,
           StrCat("no progress for ", absl::FormatDuration(rules.silence)));
-    } else {
-      decision.due = std::min(decision.due, silent_at);
     }
   }
 
@@ -106,7 +104,10 @@ TrainingDecision DecideTraining(const TrainingView& view, absl::Time now,
                          : RoundEvent::kTooFew;
     return decision;
   }
-  decision.due = std::min(decision.due, late ? view.deadline + rules.verify_bound : view.deadline);
+  decision.due = late ? view.deadline + rules.verify_bound : view.deadline;
+  for (size_t i = 0; i < states.size(); ++i) {
+    if (IsOpen(states[i])) decision.due = std::min(decision.due, silent_at(i));
+  }
   return decision;
 }
 

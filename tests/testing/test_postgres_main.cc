@@ -41,10 +41,8 @@ using embedded_postgres::EmbeddedPostgres;
 
 absl::StatusOr<std::unique_ptr<EmbeddedPostgres>> StartIn(const fs::path& folder) {
   return EmbeddedPostgres::Start({.directory = folder,
-                                  .settings = {{"fsync", "off"},
-                                               {"synchronous_commit", "off"},
-                                               {"full_page_writes", "off"},
-                                               {"wal_level", "minimal"},
+                                  .durable = false,
+                                  .settings = {{"wal_level", "minimal"},
                                                {"max_wal_senders", "0"},
                                                {"autovacuum", "off"},
                                                {"logging_collector", "off"},

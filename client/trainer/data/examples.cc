@@ -55,20 +55,23 @@ absl::StatusOr<InputTransform> InputTransform::Create(const Plan& plan, std::vec
                    "the plan wants a federated standardisation and there is none yet; a maintainer "
                    "makes it with `federity stats run`");
   }
-  const auto size = static_cast<size_t>(plan.input_size());
+  const bool images = plan.data.kind == Plan::DataKind::kImages;
+  const auto size = static_cast<size_t>(images ? plan.data.shape[0] : plan.input_size());
   if (mean.size() != sd.size() || (!mean.empty() && mean.size() != size)) {
-    return Failure(kDataInvalid, StrCat("the standardisation has ", mean.size(), " means and ",
-                                        sd.size(), " deviations for ", size, " features"));
+    return Failure(kDataInvalid,
+                   StrCat("the standardisation has ", mean.size(), " means and ", sd.size(),
+                          " deviations for ", size, images ? " channels" : " features"));
   }
   for (size_t i = 0; i < sd.size(); ++i) {
     if (!(sd[i] > 0) || !std::isfinite(sd[i]) || !std::isfinite(mean[i])) {
-      return Failure(kDataInvalid, StrCat("the standardisation of feature ", i + 1,
+      return Failure(kDataInvalid, StrCat("the standardisation of value ", i + 1,
                                           " is not finite or its deviation not positive"));
     }
   }
   InputTransform transform;
   transform.mean_ = std::move(mean);
   transform.sd_ = std::move(sd);
+  transform.values_per_mean_ = static_cast<size_t>(plan.input_size()) / size;
   transform.low_ = plan.data.range_low;
   transform.high_ = plan.data.range_high;
   return transform;
@@ -76,7 +79,10 @@ absl::StatusOr<InputTransform> InputTransform::Create(const Plan& plan, std::vec
 
 float InputTransform::Apply(size_t feature, double value) {
   if (std::isnan(value)) return 0.0F;
-  if (!mean_.empty()) value = (value - mean_[feature]) / sd_[feature];
+  if (!mean_.empty()) {
+    const size_t i = feature / values_per_mean_;
+    value = (value - mean_[i]) / sd_[i];
+  }
   if (value < low_ || value > high_) {
     ++clipped_;
     value = value < low_ ? low_ : high_;

@@ -29,6 +29,7 @@ class InputTransform {
  private:
   std::vector<double> mean_;
   std::vector<double> sd_;
+  size_t values_per_mean_ = 1;  // images: one mean a channel
   double low_ = 0;
   double high_ = 0;
   int64_t clipped_ = 0;

@@ -1,12 +1,15 @@
 #include "client/trainer/data/image_file.h"
 
-#include <jpeglib.h>
 #include <png.h>
 
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
 #include <string>
+
+// clang-format off: needs <cstdio> before it
+#include <jpeglib.h>
+// clang-format on
 
 #include "common/base/status_macros.h"
 #include "common/base/strings.h"

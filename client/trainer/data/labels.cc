@@ -44,7 +44,7 @@ bool IsMissing(std::string_view text) {
   return false;
 }
 
-LabelMap::LabelMap(const Plan& plan) : classes_(plan.data.classes), loss_(plan.training.loss) {
+LabelMap::LabelMap(const Plan& plan) : classes_(plan.data.classes) {
   for (size_t i = 0; i < classes_.size(); ++i) {
     const auto index = static_cast<int64_t>(i);
     by_text_.emplace(classes_[i], index);
@@ -52,17 +52,10 @@ LabelMap::LabelMap(const Plan& plan) : classes_(plan.data.classes), loss_(plan.t
   }
 }
 
-// Without classes bce_with_logits wants a probability.
-bool LabelMap::AcceptsNumber(double value) const {
-  return loss_ != Plan::Loss::kBceWithLogits || (value >= 0.0 && value <= 1.0);
-}
-
 std::optional<double> LabelMap::FromText(std::string_view text) const {
   text = Trim(text);
   const std::optional<double> number = ParseNumber(text);
-  if (classes_.empty()) {
-    return number && AcceptsNumber(*number) ? number : std::nullopt;
-  }
+  if (classes_.empty()) return number;
   if (const auto found = by_text_.find(text); found != by_text_.end()) {
     return static_cast<double>(found->second);
   }
@@ -76,15 +69,13 @@ std::optional<double> LabelMap::FromText(std::string_view text) const {
 
 std::optional<double> LabelMap::FromIndex(int64_t index) const {
   const auto value = static_cast<double>(index);
-  if (classes_.empty()) return AcceptsNumber(value) ? std::optional(value) : std::nullopt;
+  if (classes_.empty()) return value;
   if (index < 0 || index >= static_cast<int64_t>(classes_.size())) return std::nullopt;
   return value;
 }
 
 std::string LabelMap::Expected() const {
-  if (classes_.empty()) {
-    return loss_ == Plan::Loss::kBceWithLogits ? "a number from 0 to 1" : "a number";
-  }
+  if (classes_.empty()) return "a number";
   std::string list = absl::StrJoin(classes_, ", ");
   if (list.size() > 200) list = StrCat(list.substr(0, 200), "...");
   return StrCat("one of ", list);

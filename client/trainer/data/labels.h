@@ -1,10 +1,12 @@
 #ifndef FEDERITY_CLIENT_TRAINER_DATA_LABELS_H_
 #define FEDERITY_CLIENT_TRAINER_DATA_LABELS_H_
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/plan/plan.h"
 
@@ -25,17 +27,13 @@ class LabelMap {
   std::optional<double> FromText(std::string_view text) const;
   // IDX files number their classes from 0, in the plan's order.
   std::optional<double> FromIndex(int64_t index) const;
-  bool classifies() const { return !classes_.empty(); }
   // What a label may be, for messages.
   std::string Expected() const;
 
  private:
-  bool AcceptsNumber(double value) const;
-
   std::vector<std::string> classes_;
   std::map<std::string, int64_t, std::less<>> by_text_;
   std::map<double, int64_t> by_number_;
-  Plan::Loss loss_;
 };
 
 }  // namespace federity::trainer

@@ -8,9 +8,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <grpcpp/impl/codegen/client_unary_call.h>
+#include <grpcpp/support/sync_stream.h>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/base/errors.h"
 #include "common/base/files.h"
 #include "common/crypto/certificates.h"
 #include "common/crypto/ed25519.h"
@@ -91,7 +95,6 @@ bool WaitUntilGone(const fs::path& file) {
 TEST_CASE("The first administrator joins by the link, once", "[server]") {
   ServerProcess server;
   const std::string link = server.administrator_link();
-  CHECK(absl::StrContains(server.output(), link));
   struct stat info;
   REQUIRE(stat((server.data_directory() / "administrator-link").c_str(), &info) == 0);
   CHECK((info.st_mode & 0777) == 0600);
@@ -108,6 +111,7 @@ TEST_CASE("The first administrator joins by the link, once", "[server]") {
   CHECK(WaitUntilGone(server.data_directory() / "administrator-link"));
   CHECK_FALSE(Join(link).ok());
   CHECK(server.Stop() == 0);
+  CHECK(absl::StrContains(server.output(), link));
 }
 
 TEST_CASE("Without a certificate only the public methods answer", "[server]") {
@@ -118,6 +122,54 @@ TEST_CASE("Without a certificate only the public methods answer", "[server]") {
   channel.ca_certificate_pem = CaOf(*link);
   const absl::Status status = WhoAmI(channel).status();
   CHECK(ReasonOf(status) == v1::ERROR_REASON_CERTIFICATE_REQUIRED);
+}
+
+// The answer of a unary method by name, as bytes.
+std::string CallRaw(grpc::Channel& channel, const char* method) {
+  const grpc::internal::RpcMethod rpc(method, grpc::internal::RpcMethod::NORMAL_RPC);
+  const grpc::Slice nothing("", 0);  // a message without fields
+  const grpc::ByteBuffer request(&nothing, 1);
+  grpc::ByteBuffer response;
+  const grpc::Status status =
+      grpc::internal::BlockingUnaryCall(&channel, rpc, Context().get(), request, &response);
+  INFO(status.error_message());
+  REQUIRE(status.ok());
+  grpc::Slice slice;
+  REQUIRE(response.DumpToSingleSlice(&slice).ok());
+  return {reinterpret_cast<const char*>(slice.begin()), slice.size()};
+}
+
+TEST_CASE("Health and reflection answer without a certificate, for every service", "[server]") {
+  ServerProcess server;
+  const auto link = rpc::ParseJoinLink(server.administrator_link());
+  rpc::ChannelOptions options;
+  options.address = link->address;
+  options.ca_certificate_pem = CaOf(*link);
+  const auto channel = rpc::MakeChannel(options);
+  // HealthCheckResponse{status: SERVING}.
+  CHECK(CallRaw(*channel, "/grpc.health.v1.Health/Check") == "\x08\x01");
+
+  // ServerReflectionRequest{list_services: ""}.
+  const grpc::internal::RpcMethod rpc("/grpc.reflection.v1alpha.ServerReflection/"
+                                      "ServerReflectionInfo",
+                                      grpc::internal::RpcMethod::BIDI_STREAMING);
+  const auto context = Context();
+  const std::unique_ptr<grpc::ClientReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>> stream(
+      grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>::Create(
+          channel.get(), rpc, context.get()));
+  const grpc::Slice list_services("\x3a\x00", 2);
+  REQUIRE(stream->Write(grpc::ByteBuffer(&list_services, 1)));
+  REQUIRE(stream->WritesDone());
+  grpc::ByteBuffer answer;
+  REQUIRE(stream->Read(&answer));
+  grpc::Slice slice;
+  REQUIRE(answer.DumpToSingleSlice(&slice).ok());
+  const std::string services(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  for (const char* name : {"Membership", "Server", "Repository", "Commit", "Plan", "Upload",
+                           "Round", "Contribution", "Statistics"}) {
+    INFO(name);
+    CHECK(absl::StrContains(services, absl::StrCat("federity.v1.", name, "Service")));
+  }
 }
 
 TEST_CASE("A certificate of another coordinator gets no connection", "[server]") {

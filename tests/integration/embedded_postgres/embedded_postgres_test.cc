@@ -37,7 +37,7 @@ class Folder {
 };
 
 absl::StatusOr<std::unique_ptr<EmbeddedPostgres>> Start(const fs::path& directory) {
-  return EmbeddedPostgres::Start({.directory = directory});
+  return EmbeddedPostgres::Start({.directory = directory, .durable = false});
 }
 
 absl::Status Run(const std::string& url, const std::string& sql) {
@@ -123,14 +123,17 @@ TEST_CASE("A postmaster that outlived its server is adopted", "[embedded]") {
 
 TEST_CASE("A killed postmaster is started again, with its data", "[embedded]") {
   const Folder folder;
-  auto postgres = Start(folder.path());
+  auto postgres = EmbeddedPostgres::Start({.directory = folder.path()});  // durable
   REQUIRE(postgres.ok());
   REQUIRE(Run((*postgres)->url(), "CREATE TABLE t (x int)").ok());
   const std::string url = (*postgres)->url();
   const pid_t first = (*postgres)->pid();
   REQUIRE(kill(first, SIGKILL) == 0);
-  // EnsureRunning reaps it; until the kill has arrived it finds it alive.
-  while ((*postgres)->pid() == first) REQUIRE((*postgres)->EnsureRunning().ok());
+  // Until the kill has arrived, it is found alive.
+  absl::Status status;
+  while (status.ok() && (*postgres)->pid() == first) status = (*postgres)->EnsureRunning();
+  INFO(status);
+  REQUIRE(status.ok());
   CHECK((*postgres)->url() == url);
   CHECK(Run(url, "SELECT * FROM t").ok());
 }

@@ -200,8 +200,8 @@ TEST_CASE("Chains are split; what is no certificate is refused", "[crypto]") {
   CHECK(blocks[1] == issued.ca.certificate_pem);
   CHECK(SplitPemChain("").empty());
   CHECK(SplitPemChain("-----BEGIN CERTIFICATE-----\nabc").empty());
-  for (const std::string& bad : {std::string(), std::string("x"), pem.substr(0, pem.size() / 2),
-                                 std::string(2 << 20, 'x')})
+  for (const std::string& bad :
+       {std::string(), std::string("x"), pem.substr(0, pem.size() / 2), std::string(2 << 20, 'x')})
     CHECK(absl::IsInvalidArgument(ParseCertificate(bad).status()));
 }
 

@@ -15,7 +15,8 @@ TEST_CASE("SHA-256 gives the vectors of FIPS 180-4", "[crypto]") {
 TEST_CASE("Hashing in pieces gives the same", "[crypto]") {
   Sha256Hasher hasher;
   for (int i = 0; i < 1000; ++i) hasher.Update(std::string(1000, 'a'));
-  CHECK(hasher.Finish().Hex() == "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+  CHECK(hasher.Finish().Hex() ==
+        "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
   Sha256Hasher other;
   other.Update("ab");
   Sha256Hasher moved = std::move(other);

@@ -102,7 +102,8 @@ TEST_CASE("An S beyond the group's order is refused", "[crypto]") {
   const SigningKey key = SigningKey::Generate();
   std::string signature = key.Sign("l", "m");
   // S + L, little endian: the same point, another spelling.
-  const std::string order = Bytes("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010");
+  const std::string order =
+      Bytes("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010");
   int carry = 0;
   for (size_t i = 0; i < 32; ++i) {
     const int sum = static_cast<unsigned char>(signature[32 + i]) +

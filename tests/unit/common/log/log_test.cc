@@ -61,8 +61,7 @@ TEST_CASE("Nobody's text forges a second line", "[log]") {
 
 TEST_CASE("Braces are no format", "[log]") {
   Initialise("t", Level::kInfo);
-  CHECK_THAT(Captured([] { Info("{} {0} %s", {{"a", "{}"}}); }),
-             Catch::Contains("{} {0} %s a={}"));
+  CHECK_THAT(Captured([] { Info("{} {0} %s", {{"a", "{}"}}); }), Catch::Contains("{} {0} %s a={}"));
 }
 
 TEST_CASE("Levels below the one set are silent", "[log]") {

@@ -174,34 +174,33 @@ void CheckRefusals(const std::string& good, std::initializer_list<Refusal> refus
 
 TEST_CASE("What is wrong in the data section of a table is named", "[plan]") {
   CheckRefusals(
-      kTable,
-      {
-          {"labl = \"x\"", "data.labl", "did you mean data.label?"},
-          {"kind = \"video\"", "data.kind", "\"table\", \"images\""},
-          {"label = 3", "data.label", "text in quotes"},
-          {"label = \"\"", "data.label", "1 to 256"},
-          {"label = \"a\\nb\"", "data.label", "control"},
-          {"label = \"age\"", "data.features", "is the label"},
-          {"missing = \"drop\"", "data.missing", "\"refuse\", \"mean\""},
-          {"missing = \"mean\"", "data.missing", "standardisation"},
-          {"range = [8.0, -8.0]", "data.range", "below"},
-          {"range = [1.0, 1.0]", "data.range", "below"},
-          {"range = [1.0]", "data.range", "pair"},
-          {"range = 3", "data.range", "list of numbers"},
-          {"range = [nan, 1.0]", "data.range", "below"},
-          {"range = [0.0, inf]", "data.range", "1000000"},
-          {"standardise = \"local\"", "data.standardise", "\"federated\""},
-          {"standardise = \"fixed\"", "data.mean", "one number for each feature: 2, not 0"},
-          {"standardise = \"fixed\"\nmean = [0, 0]\nsd = [1]", "data.sd", "2, not 1"},
-          {"standardise = \"fixed\"\nmean = [0, 0]\nsd = [1, 0]", "data.sd", "above 0"},
-          {"standardise = \"fixed\"\nmean = [0, inf]\nsd = [1, 1]", "data.mean", "finite"},
-          {"mean = [0, 0]", "data.mean", "only for data.standardise"},
-          {"sd = [1, 1]", "data.sd", "only for data.standardise"},
-          {"shape = [1, 2, 3]", "data.shape", "only for data.kind = \"images\""},
-          {"scale = 2.0", "data.scale", "only for data.kind = \"images\""},
-          {"[more]", "more", "unknown key"},
-          {"x = =", "", "line 4"},
-      });
+      kTable, {
+                  {"labl = \"x\"", "data.labl", "did you mean data.label?"},
+                  {"kind = \"video\"", "data.kind", "\"table\", \"images\""},
+                  {"label = 3", "data.label", "text in quotes"},
+                  {"label = \"\"", "data.label", "1 to 256"},
+                  {"label = \"a\\nb\"", "data.label", "control"},
+                  {"label = \"age\"", "data.features", "is the label"},
+                  {"missing = \"drop\"", "data.missing", "\"refuse\", \"mean\""},
+                  {"missing = \"mean\"", "data.missing", "standardisation"},
+                  {"range = [8.0, -8.0]", "data.range", "below"},
+                  {"range = [1.0, 1.0]", "data.range", "below"},
+                  {"range = [1.0]", "data.range", "pair"},
+                  {"range = 3", "data.range", "list of numbers"},
+                  {"range = [nan, 1.0]", "data.range", "below"},
+                  {"range = [0.0, inf]", "data.range", "1000000"},
+                  {"standardise = \"local\"", "data.standardise", "\"federated\""},
+                  {"standardise = \"fixed\"", "data.mean", "one number for each feature: 2, not 0"},
+                  {"standardise = \"fixed\"\nmean = [0, 0]\nsd = [1]", "data.sd", "2, not 1"},
+                  {"standardise = \"fixed\"\nmean = [0, 0]\nsd = [1, 0]", "data.sd", "above 0"},
+                  {"standardise = \"fixed\"\nmean = [0, inf]\nsd = [1, 1]", "data.mean", "finite"},
+                  {"mean = [0, 0]", "data.mean", "only for data.standardise"},
+                  {"sd = [1, 1]", "data.sd", "only for data.standardise"},
+                  {"shape = [1, 2, 3]", "data.shape", "only for data.kind = \"images\""},
+                  {"scale = 2.0", "data.scale", "only for data.kind = \"images\""},
+                  {"[more]", "more", "unknown key"},
+                  {"x = =", "", "line 4"},
+              });
   CheckRefusals("[data]\nclasses = [\"no\", \"yes\"]\nfeatures = [\"a\"]\n",
                 {{"classes = [\"x\"]", "", "line 4"}});
   CHECK_FALSE(ParsePlan("").ok());
@@ -215,20 +214,20 @@ TEST_CASE("What is wrong in the data section of a table is named", "[plan]") {
 }
 
 TEST_CASE("What is wrong in the data section of images is named", "[plan]") {
-  CheckRefusals(
-      kImages, {
-                   {"features = [\"a\"]", "data.features", "only for data.kind = \"table\""},
-                   {"label = \"a\"", "data.label", "only for data.kind = \"table\""},
-                   {"missing = \"mean\"", "data.missing", "only for data.kind = \"table\""},
-                   {"scale = 0.0", "data.scale", "must be a number"},
-                   {"standardise = \"federated\"", "data.standardise", "only for"},
-                   {"standardise = \"fixed\"\nmean = [0, 0]\nsd = [1]", "data.mean",
-                    "one number for each channel: 1, not 2"},
-                   {"[training]\nloss = \"mse\"", "training.loss", "regression"},
-               });
-  for (const char* shape : {"[]", "[28, 28]", "[1, 2, 3, 4]", "[0, 28, 28]", "[-1, 28, 28]",
-                            "[4096, 65536, 65536]", "[1, 28, 65537]",
-                            "[9223372036854775807, 9223372036854775807, 2]"}) {
+  CheckRefusals(kImages,
+                {
+                    {"features = [\"a\"]", "data.features", "only for data.kind = \"table\""},
+                    {"label = \"a\"", "data.label", "only for data.kind = \"table\""},
+                    {"missing = \"mean\"", "data.missing", "only for data.kind = \"table\""},
+                    {"scale = 0.0", "data.scale", "must be a number"},
+                    {"standardise = \"federated\"", "data.standardise", "only for"},
+                    {"standardise = \"fixed\"\nmean = [0, 0]\nsd = [1]", "data.mean",
+                     "one number for each channel: 1, not 2"},
+                    {"[training]\nloss = \"mse\"", "training.loss", "regression"},
+                });
+  for (const char* shape :
+       {"[]", "[28, 28]", "[1, 2, 3, 4]", "[0, 28, 28]", "[-1, 28, 28]", "[4096, 65536, 65536]",
+        "[1, 28, 65537]", "[9223372036854775807, 9223372036854775807, 2]"}) {
     INFO(shape);
     const auto plan = ParsePlan("[data]\nkind = \"images\"\nclasses = [\"a\", \"b\"]\nshape = " +
                                 std::string(shape));
@@ -238,39 +237,38 @@ TEST_CASE("What is wrong in the data section of images is named", "[plan]") {
 }
 
 TEST_CASE("What is wrong in the training section is named", "[plan]") {
-  CheckRefusals(
-      std::string(kTable) + "[training]\n",
-      {
-          {"loss = \"hinge\"", "training.loss", "\"cross_entropy\""},
-          {"loss = \"mse\"", "training.loss", "without classes"},
-          {"optimizer = \"lion\"", "training.optimizer", "\"adamw\""},
-          {"learning_rate = 0.0", "training.learning_rate", "must be a number"},
-          {"learning_rate = -1.0", "training.learning_rate", "must be a number"},
-          {"learning_rate = inf", "training.learning_rate", "must be a number"},
-          {"momentum = 1.0", "training.momentum", "must be a number"},
-          {"momentum = 0.9\noptimizer = \"adam\"", "training.momentum", "only for"},
-          {"weight_decay = -1.0", "training.weight_decay", "must be a number"},
-          {"proximal_mu = nan", "training.proximal_mu", "must be a number"},
-          {"batch_size = 0", "training.batch_size", "1 to 1000000"},
-          {"batch_size = 1000001", "training.batch_size", "1 to 1000000"},
-          {"batch_size = 1.5", "training.batch_size", "whole number"},
-          {"epochs = 0", "training.epochs", "1 to 1000"},
-          {"epochs = 1001", "training.epochs", "1 to 1000"},
-          {"seed = -1", "training.seed", "whole number"},
-          {"holdout = 0.91", "training.holdout", "0 to 0.9"},
-          {"holdout = -0.1", "training.holdout", "0 to 0.9"},
-          {"metrics = [\"auc\"]", "training.metrics", "is not one of"},
-          {"metrics = [\"accuracy\", \"accuracy\"]", "training.metrics", "twice"},
-          {"metrics = \"accuracy\"", "training.metrics", "list of texts"},
-          {"lr = 0.1", "training.lr", "unknown key"},
-      });
-  CheckRefusals(
-      "[data]\nfeatures = [\"a\"]\nclasses = [\"a\", \"b\", \"c\"]\n[training]\n",
-      {
-          {"loss = \"bce_with_logits\"", "training.loss", "exactly 2 classes; data.classes lists 3"},
-          {"metrics = [\"sensitivity\"]", "training.metrics", "exactly 2 classes"},
-          {"metrics = [\"specificity\"]", "training.metrics", "exactly 2 classes"},
-      });
+  CheckRefusals(std::string(kTable) + "[training]\n",
+                {
+                    {"loss = \"hinge\"", "training.loss", "\"cross_entropy\""},
+                    {"loss = \"mse\"", "training.loss", "without classes"},
+                    {"optimizer = \"lion\"", "training.optimizer", "\"adamw\""},
+                    {"learning_rate = 0.0", "training.learning_rate", "must be a number"},
+                    {"learning_rate = -1.0", "training.learning_rate", "must be a number"},
+                    {"learning_rate = inf", "training.learning_rate", "must be a number"},
+                    {"momentum = 1.0", "training.momentum", "must be a number"},
+                    {"momentum = 0.9\noptimizer = \"adam\"", "training.momentum", "only for"},
+                    {"weight_decay = -1.0", "training.weight_decay", "must be a number"},
+                    {"proximal_mu = nan", "training.proximal_mu", "must be a number"},
+                    {"batch_size = 0", "training.batch_size", "1 to 1000000"},
+                    {"batch_size = 1000001", "training.batch_size", "1 to 1000000"},
+                    {"batch_size = 1.5", "training.batch_size", "whole number"},
+                    {"epochs = 0", "training.epochs", "1 to 1000"},
+                    {"epochs = 1001", "training.epochs", "1 to 1000"},
+                    {"seed = -1", "training.seed", "whole number"},
+                    {"holdout = 0.91", "training.holdout", "0 to 0.9"},
+                    {"holdout = -0.1", "training.holdout", "0 to 0.9"},
+                    {"metrics = [\"auc\"]", "training.metrics", "is not one of"},
+                    {"metrics = [\"accuracy\", \"accuracy\"]", "training.metrics", "twice"},
+                    {"metrics = \"accuracy\"", "training.metrics", "list of texts"},
+                    {"lr = 0.1", "training.lr", "unknown key"},
+                });
+  CheckRefusals("[data]\nfeatures = [\"a\"]\nclasses = [\"a\", \"b\", \"c\"]\n[training]\n",
+                {
+                    {"loss = \"bce_with_logits\"", "training.loss",
+                     "exactly 2 classes; data.classes lists 3"},
+                    {"metrics = [\"sensitivity\"]", "training.metrics", "exactly 2 classes"},
+                    {"metrics = [\"specificity\"]", "training.metrics", "exactly 2 classes"},
+                });
   CheckRefusals("[data]\nfeatures = [\"a\"]\n[training]\nloss = \"mse\"\n",
                 {{"metrics = [\"accuracy\"]", "training.metrics", "needs classes"}});
   const auto no_classes = ParsePlan("[data]\nfeatures = [\"a\"]");
@@ -279,23 +277,22 @@ TEST_CASE("What is wrong in the training section is named", "[plan]") {
 
 TEST_CASE("What is wrong in the other sections is named", "[plan]") {
   CheckRefusals(
-      kTable,
-      {
-          {"[round]\nmin_contributions = 0", "round.min_contributions", "from 1"},
-          {"[round]\ntarget_contributions = 2", "round.target_contributions", "at least"},
-          {"[round]\ntarget_contributions = 0", "round.target_contributions", "from 1"},
-          {"[round]\ndeadline = \"0s\"", "round.deadline", "duration from \"1s\""},
-          {"[round]\ndeadline = \"366d\"", "round.deadline", "to \"365d\""},
-          {"[round]\nrecruit_deadline = 10", "round.recruit_deadline", "duration"},
-          {"[aggregation]\nstrategy = \"median\"", "aggregation.strategy", "\"fedavg\""},
-          {"[aggregation]\nmax_examples = 0", "aggregation.max_examples", "from 1"},
-          {"[aggregation]\nmax_update_norm = 0.0", "aggregation.max_update_norm", "number"},
-          {"[proof]\npolicy = \"all\"", "proof.policy", "\"training\""},
-          {"[privacy]\nsecure_aggregation = \"yes\"", "privacy.secure_aggregation", "true"},
-          {"[privacy]\nmax_missing = 1", "privacy.max_missing", "unknown key"},
-          {"[proof]\npolicy = \"training\"\n[privacy]\nsecure_aggregation = true", "proof.policy",
-           "contradicts"},
-      });
+      kTable, {
+                  {"[round]\nmin_contributions = 0", "round.min_contributions", "from 1"},
+                  {"[round]\ntarget_contributions = 2", "round.target_contributions", "at least"},
+                  {"[round]\ntarget_contributions = 0", "round.target_contributions", "from 1"},
+                  {"[round]\ndeadline = \"0s\"", "round.deadline", "duration from \"1s\""},
+                  {"[round]\ndeadline = \"366d\"", "round.deadline", "to \"365d\""},
+                  {"[round]\nrecruit_deadline = 10", "round.recruit_deadline", "duration"},
+                  {"[aggregation]\nstrategy = \"median\"", "aggregation.strategy", "\"fedavg\""},
+                  {"[aggregation]\nmax_examples = 0", "aggregation.max_examples", "from 1"},
+                  {"[aggregation]\nmax_update_norm = 0.0", "aggregation.max_update_norm", "number"},
+                  {"[proof]\npolicy = \"all\"", "proof.policy", "\"training\""},
+                  {"[privacy]\nsecure_aggregation = \"yes\"", "privacy.secure_aggregation", "true"},
+                  {"[privacy]\nmax_missing = 1", "privacy.max_missing", "unknown key"},
+                  {"[proof]\npolicy = \"training\"\n[privacy]\nsecure_aggregation = true",
+                   "proof.policy", "contradicts"},
+              });
 }
 
 TEST_CASE("Features of a later version are refused by name", "[plan]") {

@@ -66,7 +66,8 @@ TEST_CASE("Mean and deviation are those of the pooled rows", "[plan]") {
 TEST_CASE("The result does not depend on the order of rows or contributors", "[plan]") {
   std::vector<double> a = RandomRows(600, 3.0, 2.0, 1);
   const std::vector<double> b = RandomRows(400, -1.0, 5.0, 2);
-  const auto frozen = FreezeStandardisation({ComputeFeatureSums(a, 2), ComputeFeatureSums(b, 2)}, 2);
+  const auto frozen =
+      FreezeStandardisation({ComputeFeatureSums(a, 2), ComputeFeatureSums(b, 2)}, 2);
   REQUIRE(frozen.ok());
   std::reverse(a.begin(), a.end());
   for (size_t i = 0; i < a.size(); i += 2) std::swap(a[i], a[i + 1]);  // rows again, reversed

@@ -151,8 +151,8 @@ TEST_CASE("A channel does not connect to another CA or another name", "[rpc]") {
     const auto channel = MakeChannel(options);
     grpc_connectivity_state state = channel->GetState(true);
     while (state != GRPC_CHANNEL_TRANSIENT_FAILURE && state != GRPC_CHANNEL_READY &&
-           channel->WaitForStateChange(
-               state, std::chrono::system_clock::now() + std::chrono::seconds(20)))
+           channel->WaitForStateChange(state,
+                                       std::chrono::system_clock::now() + std::chrono::seconds(20)))
       state = channel->GetState(true);
     return state == GRPC_CHANNEL_TRANSIENT_FAILURE;
   };

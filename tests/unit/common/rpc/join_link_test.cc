@@ -60,8 +60,7 @@ TEST_CASE("A damaged link says which part is wrong and shows no secret", "[rpc]"
       {good + "/" + payload, "damaged or incomplete"},
       {"federity://host:8443/j1/" + Base64UrlEncode('\x07' + std::string(48, 'x')),
        "kind of member"},
-      {"federity://host:8443/j1/" + Base64UrlEncode('\0' + std::string(48, 'x')),
-       "kind of member"},
+      {"federity://host:8443/j1/" + Base64UrlEncode('\0' + std::string(48, 'x')), "kind of member"},
   };
   for (const auto& [text, message] : cases) {
     INFO(text);

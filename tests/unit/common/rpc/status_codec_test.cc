@@ -65,8 +65,8 @@ TEST_CASE("Details of others and broken ones are ignored", "[rpc]") {
 TEST_CASE("Trailers stay small and valid whatever the message holds", "[rpc]") {
   std::string long_text;
   while (long_text.size() < 100'000) long_text += "Süd\xff";
-  const grpc::Status wire = ToGrpc(
-      Error(v1::ERROR_REASON_NOT_FOUND, long_text, {{"a", long_text}, {"b", long_text}}));
+  const grpc::Status wire =
+      ToGrpc(Error(v1::ERROR_REASON_NOT_FOUND, long_text, {{"a", long_text}, {"b", long_text}}));
   CHECK(wire.error_message().size() <= 1000);
   CHECK(wire.error_details().size() <= 4000);
   const absl::Status received = FromGrpc(wire);

@@ -41,9 +41,8 @@ uint64_t SplitMix64(uint64_t& state) {
 std::vector<float> Generated(uint64_t seed, size_t count, int shift) {
   std::vector<float> values(count);
   for (float& value : values)
-    value = static_cast<float>(
-        std::ldexp(static_cast<double>(static_cast<int64_t>(SplitMix64(seed) >> 40) - (1 << 23)),
-                   -shift));
+    value = static_cast<float>(std::ldexp(
+        static_cast<double>(static_cast<int64_t>(SplitMix64(seed) >> 40) - (1 << 23)), -shift));
   return values;
 }
 

@@ -24,7 +24,7 @@ std::vector<int32_t> Encode(const TensorInfo& tensor, const std::vector<float>& 
 }
 
 TEST_CASE("Changes round half to even", "[tensor]") {
-  const std::vector<float> halves = {0.5f * kUnit, 1.5f * kUnit,  2.5f * kUnit, -0.5f * kUnit,
+  const std::vector<float> halves = {0.5f * kUnit,  1.5f * kUnit,  2.5f * kUnit,  -0.5f * kUnit,
                                      -1.5f * kUnit, -2.5f * kUnit, 0.25f * kUnit, 0.75f * kUnit};
   CHECK(Encode(kParameter, std::vector<float>(8, 0.0f), halves) ==
         std::vector<int32_t>{0, 2, 2, 0, -2, -2, 0, 1});
@@ -156,9 +156,9 @@ TEST_CASE("Merging works in place and refuses results that are not finite", "[te
   REQUIRE(MergePlain(kParameter, weights, acc, 3, weights).ok());
   CHECK(weights == std::vector<float>{2.0f, -3.0f});
   std::vector<float> out(1);
-  const absl::Status status = MergePlain(
-      kBuffer, std::vector<float>{std::numeric_limits<float>::infinity()},
-      std::vector<int64_t>{0}, 1, out);
+  const absl::Status status =
+      MergePlain(kBuffer, std::vector<float>{std::numeric_limits<float>::infinity()},
+                 std::vector<int64_t>{0}, 1, out);
   CHECK(absl::IsOutOfRange(status));
   CHECK(ReasonOf(status) == v1::ERROR_REASON_DELTA_NOT_FINITE);
   CHECK(MetadataOf(status)["tensor"] == "b");
@@ -176,11 +176,11 @@ TEST_CASE("A delta's spec follows from the weights'", "[tensor]") {
   const auto tensor = [](std::string name, DType dtype, TensorKind kind) {
     return TensorInfo{.name = std::move(name), .dtype = dtype, .shape = {2}, .kind = kind};
   };
-  const auto weights = MakeTensorSpec(
-      kWeightsEncoding, {tensor("w", DType::kF32, TensorKind::kParameter),
-                         tensor("mean", DType::kF32, TensorKind::kBuffer),
-                         tensor("count", DType::kI64, TensorKind::kBuffer),
-                         tensor("small", DType::kU8, TensorKind::kBuffer)});
+  const auto weights =
+      MakeTensorSpec(kWeightsEncoding, {tensor("w", DType::kF32, TensorKind::kParameter),
+                                        tensor("mean", DType::kF32, TensorKind::kBuffer),
+                                        tensor("count", DType::kI64, TensorKind::kBuffer),
+                                        tensor("small", DType::kU8, TensorKind::kBuffer)});
   REQUIRE(weights.ok());
   const auto delta = PlainDeltaSpec(*weights);
   REQUIRE(delta.ok());

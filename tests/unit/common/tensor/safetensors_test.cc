@@ -15,11 +15,11 @@ TensorInfo Tensor(std::string name, DType dtype, std::vector<int64_t> shape,
 }
 
 TensorSpec Example() {
-  auto spec = MakeTensorSpec(
-      kWeightsEncoding,
-      {Tensor("fc.weight", DType::kF32, {2, 3}), Tensor("fc.bias", DType::kF32, {2}),
-       Tensor("bn.running_mean", DType::kF32, {2}, TensorKind::kBuffer),
-       Tensor("bn.num_batches_tracked", DType::kI64, {}, TensorKind::kBuffer)});
+  auto spec =
+      MakeTensorSpec(kWeightsEncoding,
+                     {Tensor("fc.weight", DType::kF32, {2, 3}), Tensor("fc.bias", DType::kF32, {2}),
+                      Tensor("bn.running_mean", DType::kF32, {2}, TensorKind::kBuffer),
+                      Tensor("bn.num_batches_tracked", DType::kI64, {}, TensorKind::kBuffer)});
   REQUIRE(spec.ok());
   return *spec;
 }
@@ -123,8 +123,8 @@ TEST_CASE("Header lengths beyond the limit are refused before anything is read",
   };
   CHECK(*length(8) == 16);
   CHECK(*length(16 << 20) == (16 << 20) + 8);
-  for (const uint64_t bad : {uint64_t{0}, uint64_t{7}, uint64_t{(16 << 20) + 8},
-                             uint64_t{1} << 63, ~uint64_t{0}, ~uint64_t{7}})
+  for (const uint64_t bad : {uint64_t{0}, uint64_t{7}, uint64_t{(16 << 20) + 8}, uint64_t{1} << 63,
+                             ~uint64_t{0}, ~uint64_t{7}})
     CHECK(ReasonOf(length(bad).status()) == v1::ERROR_REASON_WEIGHTS_INVALID);
   CHECK_FALSE(HeaderLength("").ok());
   CHECK_FALSE(HeaderLength("1234567").ok());
@@ -192,7 +192,8 @@ TEST_CASE("No bytes crash the decoder", "[tensor]") {
   for (size_t size = 0; size < good.size(); ++size) {
     CHECK_FALSE(DecodeHeader(good.substr(0, size)).ok());
     // The same text with a length that fits it; without padding it is whole.
-    if (size >= 8 && good[size] != ' ') CHECK_FALSE(DecodeHeader(Prefix(good.substr(8, size - 8))).ok());
+    if (size >= 8 && good[size] != ' ')
+      CHECK_FALSE(DecodeHeader(Prefix(good.substr(8, size - 8))).ok());
   }
   for (size_t i = 0; i < good.size(); ++i) {
     for (int bit = 0; bit < 8; ++bit) {

@@ -33,6 +33,15 @@ TEST_CASE("A commit's digest is over the documented statement", "[repositories]"
                        "standardisation=\nround=\nmessage=two\nlines"));
 }
 
+TEST_CASE("The example of docs/formats/commit.md has its digest", "[repositories]") {
+  const auto digest = [](char digit) { return "sha256:" + std::string(64, digit); };
+  CHECK(CommitDigest({.program_digest = digest('2'),
+                      .weights_digest = digest('3'),
+                      .plan_digest = digest('1'),
+                      .message = "first"})
+            .Hex() == "679b89c7576d53205f075761e309aa19e606f53114d58603d5c269a0ef8ef11c");
+}
+
 TEST_CASE("Every field is in a commit's digest", "[repositories]") {
   std::set<crypto::Digest> digests = {CommitDigest(Statement())};
   const auto add = [&](auto change) {

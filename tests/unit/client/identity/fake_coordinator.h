@@ -1,0 +1,158 @@
+#ifndef FEDERITY_TESTS_UNIT_CLIENT_IDENTITY_FAKE_COORDINATOR_H_
+#define FEDERITY_TESTS_UNIT_CLIENT_IDENTITY_FAKE_COORDINATOR_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+#include "common/crypto/certificates.h"
+#include "common/crypto/digest.h"
+#include "common/crypto/ed25519.h"
+#include "common/crypto/secret.h"
+#include "common/rpc/join_link.h"
+#include "common/rpc/status_codec.h"
+#include "federity/v1/membership.grpc.pb.h"
+
+namespace federity::identity {
+
+// The membership service over real TLS, with one invitation, checking every
+// signature; what goes wrong is set by the test.
+class FakeCoordinator final : public v1::MembershipService::Service {
+ public:
+  explicit FakeCoordinator(std::string scope = "organizations/st-mary/repositories/heart")
+      : scope_(std::move(scope)) {
+    server_key_ = *crypto::GenerateTlsKey();
+    crypto::CertificateSpec spec = Life(absl::Hours(1));
+    spec.server = true;
+    spec.ip_addresses = {"127.0.0.1"};
+    const std::string chain = *crypto::IssueCertificate(ca_.private_key_pem, ca_.certificate_pem,
+                                                        server_key_.request_der, spec) +
+                              ca_.certificate_pem;
+    grpc::SslServerCredentialsOptions options(GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY);
+    options.pem_root_certs = ca_.certificate_pem;
+    options.pem_key_cert_pairs.push_back({std::string(server_key_.private_key_pem.view()), chain});
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(options), &port);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+    address_ = StrCat("127.0.0.1:", port);
+  }
+  ~FakeCoordinator() override { server_->Shutdown(std::chrono::system_clock::now()); }
+
+  rpc::JoinLink Link(v1::MemberKind kind = v1::MEMBER_KIND_PERSON) const {
+    return {.address = address_,
+            .kind = kind,
+            .ca_fingerprint = crypto::ParseCertificate(ca_.certificate_pem)->fingerprint,
+            .secret = secret_};
+  }
+
+  // Behaviour.
+  absl::Status fail_join;     // returned after the keys were recorded
+  absl::Status fail_renewal;  // of the second call
+  absl::Duration lifetime = absl::Hours(2);
+  std::string member_name;  // instead of the right one
+
+  // What was seen.
+  std::vector<std::string> join_keys;
+  int renewals = 0;
+  int signed_in = 0;  // calls of GetCaller with a certificate
+
+  grpc::Status Join(grpc::ServerContext*, const v1::JoinRequest* request,
+                    v1::JoinResponse* response) override {
+    const std::lock_guard lock(mutex_);
+    const std::string message = Sha(request->secret()) + Sha(request->certificate_request());
+    if (request->secret() != secret_ ||
+        !crypto::VerifySignature(request->contribution_key(), "federity/join/v1", message,
+                                 request->signature())) {
+      return rpc::ToGrpc(Error(v1::ERROR_REASON_INVITATION_INVALID, "bad secret or signature"));
+    }
+    join_keys.push_back(request->contribution_key());
+    if (!fail_join.ok()) return rpc::ToGrpc(fail_join);
+    if (request->contribution_key() != join_keys.front()) {
+      return rpc::ToGrpc(Error(v1::ERROR_REASON_INVITATION_USED, "used by another key"));
+    }
+    v1::Member& member = *response->mutable_member();
+    member.set_name(member_name.empty() ? MemberName() : member_name);
+    member.set_organization("st-luke");
+    member.set_organization_display_name("St Luke");
+    member.set_role(v1::ROLE_CONTRIBUTOR);
+    member.set_kind(request->kind());
+    response->set_certificate_chain(Issue(request->certificate_request()));
+    return grpc::Status::OK;
+  }
+
+  grpc::Status RenewCertificate(grpc::ServerContext*, const v1::RenewCertificateRequest* request,
+                                v1::RenewCertificateResponse* response) override {
+    const std::lock_guard lock(mutex_);
+    if (request->nonce().empty()) {
+      nonce_ = crypto::RandomBytes(32);
+      response->set_nonce(nonce_);
+      return grpc::Status::OK;
+    }
+    if (!fail_renewal.ok()) return rpc::ToGrpc(fail_renewal);
+    const std::string message =
+        StrCat(nonce_, Sha(request->name()), Sha(request->certificate_request()));
+    if (request->nonce() != std::exchange(nonce_, "") ||
+        !crypto::VerifySignature(join_keys.front(), "federity/renew/v1", message,
+                                 request->signature())) {
+      return rpc::ToGrpc(Error(v1::ERROR_REASON_SIGNATURE_INVALID, "bad signature"));
+    }
+    ++renewals;
+    response->set_certificate_chain(Issue(request->certificate_request()));
+    return grpc::Status::OK;
+  }
+
+  grpc::Status GetCaller(grpc::ServerContext* context, const v1::GetCallerRequest*,
+                         v1::Member* member) override {
+    if (!context->auth_context()->IsPeerAuthenticated()) {
+      return rpc::ToGrpc(Error(v1::ERROR_REASON_CERTIFICATE_REQUIRED, "no certificate"));
+    }
+    const std::lock_guard lock(mutex_);
+    ++signed_in;
+    member->set_name(MemberName());
+    return grpc::Status::OK;
+  }
+
+  std::string MemberName() const { return StrCat(scope_, "/members/", member_id_); }
+  const std::string& member_id() const { return member_id_; }
+  const std::string& address() const { return address_; }
+
+ private:
+  static std::string Sha(std::string_view data) { return std::string(crypto::Sha256(data).view()); }
+  static crypto::CertificateSpec Life(absl::Duration lifetime) {
+    crypto::CertificateSpec spec;
+    spec.not_before = absl::Now() - absl::Minutes(1);
+    spec.not_after = absl::Now() + lifetime;
+    return spec;
+  }
+  std::string Issue(const std::string& request) {
+    crypto::CertificateSpec spec = Life(lifetime);
+    spec.uri = "federity:member:" + member_id_;
+    return *crypto::IssueCertificate(ca_.private_key_pem, ca_.certificate_pem, request, spec) +
+           ca_.certificate_pem;
+  }
+
+  const std::string scope_;
+  const crypto::CaKeyAndCertificate ca_ =
+      *crypto::GenerateCa("Federity test", absl::Now(), absl::Hours(24));
+  const std::string secret_ = crypto::RandomBytes(rpc::kJoinSecretSize);
+  const std::string member_id_ = crypto::RandomUuid();
+  crypto::TlsKeyAndRequest server_key_;
+  std::mutex mutex_;
+  std::string nonce_;
+  std::string address_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace federity::identity
+
+#endif  // FEDERITY_TESTS_UNIT_CLIENT_IDENTITY_FAKE_COORDINATOR_H_
