@@ -182,14 +182,14 @@ void Agent::Reconcile() {
 std::string Agent::WhyWithdrawn(const Work& work) const {
   if (std::holds_alternative<DatasetCheck>(work.order)) return "";
   const state::Membership membership = context_.state.Get(work.identity);
-  if (!membership.approval) return "the approval was revoked";
+  if (!membership.approval) return "waiting for approval";
   const bool paused = context_.state.paused() || membership.paused;
   return paused && !context_.outbox.Find(work.key) ? "paused" : "";
 }
 
 // Pause, revoke and leave end what is being done, at once.
 void Agent::StopWithdrawn() {
-  for (const std::string_view why : {"the approval was revoked", "paused"}) {
+  for (const std::string_view why : {"waiting for approval", "paused"}) {
     const auto dropped = queue_.CancelIf(
         [&](const Work& work) { return WhyWithdrawn(work) == why; }, Cause::kWithdrawn, why);
     for (const Work& work : dropped) {

@@ -166,7 +166,7 @@ void ControlServer::AcceptLoop() {
     Connection& connection = connections_.emplace_back();
     connection.socket = std::move(socket);
     connection.thread = std::thread([this, &connection] {
-      Serve(connection);
+      Serve(connection.socket.get());
       connection.done = true;
     });
   }
@@ -185,16 +185,18 @@ void ControlServer::Reap(bool all) {
   }
 }
 
-void ControlServer::Serve(Connection& connection) {
-  const int socket = connection.socket.get();
-  absl::StatusOr<json> result = CheckPeer(socket);
-  if (result.ok()) result = ReceiveFrame(socket, kMaxControlRequest);
-  if (result.ok()) {
-    state::JsonReader reader(*result);
-    const std::string command = reader.String("command");
-    const json arguments = reader.Has("arguments") ? reader.Object("arguments") : json::object();
-    result = reader.status().ok() ? handler_(command, arguments) : reader.status();
-  }
+absl::StatusOr<json> ControlServer::Answer(int socket) {
+  FEDERITY_RETURN_IF_ERROR(CheckPeer(socket));
+  FEDERITY_ASSIGN_OR_RETURN(const json request, ReceiveFrame(socket, kMaxControlRequest));
+  state::JsonReader reader(request);
+  const std::string command = reader.String("command");
+  const json arguments = reader.Has("arguments") ? reader.Object("arguments") : json::object();
+  FEDERITY_RETURN_IF_ERROR(reader.status());
+  return handler_(command, arguments);
+}
+
+void ControlServer::Serve(int socket) {
+  absl::StatusOr<json> result = Answer(socket);
   const json response =
       result.ok() ? json{{"result", *std::move(result)}} : ErrorResponse(result.status());
   if (const absl::Status status = SendFrame(socket, response); !status.ok())

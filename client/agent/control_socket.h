@@ -53,7 +53,8 @@ class ControlServer {
   ControlServer(FileDescriptor listener, FileDescriptor wake, std::filesystem::path path,
                 Handler handler);
   void AcceptLoop();
-  void Serve(Connection& connection);
+  void Serve(int socket);
+  absl::StatusOr<nlohmann::json> Answer(int socket);
   void Reap(bool all);
 
   const FileDescriptor listener_;

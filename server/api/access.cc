@@ -26,8 +26,7 @@ membership::ResourceSet KindOf(const ResourceName& resource) {
 
 // Parses the name and checks that the method takes such a one. This looks at
 // the request alone, so it tells nobody anything.
-absl::StatusOr<ResourceName> ParseFor(const Permission& permission,
-                                      const ResourceField& resource) {
+absl::StatusOr<ResourceName> ParseFor(const Permission& permission, const ResourceField& resource) {
   if (permission.resources == membership::kNoResource) return ResourceName{};
   ResourceName name;
   if (resource.value != kServer) {
@@ -49,11 +48,10 @@ absl::StatusOr<std::optional<RepositoryRef>> FindRepository(store::Transaction& 
                                                             const ResourceName& resource) {
   FEDERITY_ASSIGN_OR_RETURN(
       const std::optional<store::Row> row,
-      transaction.QueryOptional("SELECT id FROM repositories WHERE organization = $1 AND name = $2 "
-                                "AND deleted_at IS NULL",
-                                store::Params()
-                                    .Text(resource.organization)
-                                    .Text(resource.repository)));
+      transaction.QueryOptional(
+          "SELECT id FROM repositories WHERE organization = $1 AND name = $2 "
+          "AND deleted_at IS NULL",
+          store::Params().Text(resource.organization).Text(resource.repository)));
   if (!row.has_value()) return std::nullopt;
   RepositoryRef repository{.id = row->Text(0),
                            .name = resource.repository_name(),

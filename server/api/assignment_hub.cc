@@ -115,7 +115,7 @@ AssignmentHub::AssignmentHub(Dispatcher& dispatcher, Options options)
 }
 
 AssignmentHub::~AssignmentHub() {
-  Drain(absl::UnavailableError("the coordinator stops"));
+  Drain(Error(v1::ERROR_REASON_SHUTTING_DOWN, "The coordinator is shutting down."));
   tasks_.Stop();
 }
 
@@ -154,6 +154,7 @@ absl::StatusOr<rounds::Session> AssignmentHub::Open(const Authorised& authorised
       is_new = true;
     }
     older = std::exchange(entry->streams[stream->member()], stream);
+    ++open_;
   }
   if (older != nullptr) older->sink->End(Replaced());
   if (is_new) {
@@ -202,10 +203,12 @@ void AssignmentHub::Close(const std::string& repository, const rounds::Session& 
       log::Warning("an agent's going was not noted",
                    {{"error", std::string(ToStd(status.message()))}});
     }
+    absl::MutexLock lock(&mutex_);
+    --open_;
   });
 }
 
-void AssignmentHub::Drain(const absl::Status& status) {
+void AssignmentHub::Drain(const absl::Status& status, absl::Duration bound) {
   std::map<std::string, std::shared_ptr<Repository>> all;
   {
     absl::MutexLock lock(&mutex_);
@@ -215,6 +218,10 @@ void AssignmentHub::Drain(const absl::Status& status) {
   for (auto& [id, repository] : all) {
     for (auto& [member, stream] : repository->streams) stream->sink->End(status);
   }
+  all.clear();
+  absl::MutexLock lock(&mutex_);
+  const auto gone = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return open_ == 0; };
+  mutex_.AwaitWithTimeout(absl::Condition(&gone), bound);
 }
 
 void AssignmentHub::End(const std::string& repository, const std::shared_ptr<Stream>& stream,

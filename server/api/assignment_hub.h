@@ -54,8 +54,9 @@ class AssignmentHub {
                                        std::shared_ptr<AssignmentSink> sink);
   // The stream is gone.
   void Close(const std::string& repository, const rounds::Session& session);
-  // Ends all streams with `status` and takes no more.
-  void Drain(const absl::Status& status);
+  // Ends all streams with `status`, takes no more, and waits until they are gone
+  // and the database says so, or `bound` has passed.
+  void Drain(const absl::Status& status, absl::Duration bound = absl::Seconds(5));
 
   // A heartbeat of all streams; the hub does it itself every `heartbeat`.
   void Beat();
@@ -81,6 +82,7 @@ class AssignmentHub {
   const Options options_;
   absl::Mutex mutex_;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  int open_ ABSL_GUARDED_BY(mutex_) = 0;  // streams that were opened and not closed
   std::map<std::string, std::shared_ptr<Repository>> repositories_ ABSL_GUARDED_BY(mutex_);
   TaskQueue tasks_;
 };

@@ -97,9 +97,9 @@ grpc::ServerUnaryReactor* CommitService::ListCommits(grpc::CallbackServerContext
                                                                  message.page_token()));
         int64_t before = 0;
         (void)absl::SimpleAtoi(page.cursor, &before);
-        FEDERITY_ASSIGN_OR_RETURN(auto rows, repositories::ListCommits(call.transaction(),
-                                                                       call.repository().id, before,
-                                                                       page.size + 1));
+        FEDERITY_ASSIGN_OR_RETURN(
+            auto rows, repositories::ListCommits(call.transaction(), call.repository().id, before,
+                                                 page.size + 1));
         if (static_cast<int>(rows.size()) > page.size) {
           rows.pop_back();
           out->set_next_page_token(
@@ -147,8 +147,8 @@ grpc::ServerUnaryReactor* CommitService::SetTag(grpc::CallbackServerContext* con
         if (const absl::StatusOr<ResourceName> name = ParseResourceName(reference);
             name.ok() && name->collection == "commits") {
           if (name->repository_name() != call.repository().name) {
-            return InvalidArgument("commit", StrCat("\"", reference,
-                                                    "\" is not in this repository"));
+            return InvalidArgument("commit",
+                                   StrCat("\"", reference, "\" is not in this repository"));
           }
           reference = name->id;
         }
@@ -170,13 +170,12 @@ grpc::ServerUnaryReactor* CommitService::ListTags(grpc::CallbackServerContext* c
       [this](Call& call, const v1::ListTagsRequest& message,
              v1::ListTagsResponse* out) -> absl::Status {
         const std::string& parent = call.repository().name;
-        FEDERITY_ASSIGN_OR_RETURN(const PageCursor page,
-                                  dispatcher_.page_tokens().Read(kListTags, parent,
-                                                                 message.page_size(),
-                                                                 message.page_token()));
-        FEDERITY_ASSIGN_OR_RETURN(auto rows,
-                                  repositories::ListTags(call.transaction(), call.repository().id,
-                                                         page.cursor, page.size + 1));
+        FEDERITY_ASSIGN_OR_RETURN(const PageCursor page, dispatcher_.page_tokens().Read(
+                                                             kListTags, parent, message.page_size(),
+                                                             message.page_token()));
+        FEDERITY_ASSIGN_OR_RETURN(
+            auto rows, repositories::ListTags(call.transaction(), call.repository().id, page.cursor,
+                                              page.size + 1));
         if (static_cast<int>(rows.size()) > page.size) {
           rows.pop_back();
           out->set_next_page_token(

@@ -58,8 +58,7 @@ struct Dispatcher::Attempt {
   std::vector<std::function<void()>> after_commit;
 };
 
-grpc::Status Dispatcher::HandleErased(grpc::CallbackServerContext* context,
-                                      std::string_view method,
+grpc::Status Dispatcher::HandleErased(grpc::CallbackServerContext* context, std::string_view method,
                                       const google::protobuf::Message& request,
                                       google::protobuf::Message* response,
                                       const std::function<absl::Status(Call&)>& run) {
@@ -90,8 +89,8 @@ grpc::Status Dispatcher::HandleErased(grpc::CallbackServerContext* context,
   return grpc::Status::OK;
 }
 
-grpc::Status Dispatcher::PublicErased(
-    std::string_view method, const std::function<absl::Status(store::Transaction&)>& run) {
+grpc::Status Dispatcher::PublicErased(std::string_view method,
+                                      const std::function<absl::Status(store::Transaction&)>& run) {
   const membership::Permission* permission = membership::FindPermission(method);
   if (permission == nullptr || permission->resources != membership::kPublic) {
     return ToClient(method, Error(v1::ERROR_REASON_METHOD_DENIED,
@@ -115,8 +114,7 @@ absl::Status Dispatcher::RunCall(store::Transaction& transaction, Attempt& attem
             attempt.authorised.repository, clock_.Now());
   FEDERITY_RETURN_IF_ERROR((*attempt.run)(call));
   if (permission.mutation || permission.reads_model) {
-    audit::Event event =
-        EventOf(attempt.method, attempt.resource, attempt.authorised, call.now());
+    audit::Event event = EventOf(attempt.method, attempt.resource, attempt.authorised, call.now());
     if (!call.audit_resource_.empty()) event.resource = call.audit_resource_;
     for (auto& [key, value] : call.audit_details_) event.details[key] = value;
     FEDERITY_RETURN_IF_ERROR(audit::Append(transaction, event));
@@ -154,8 +152,8 @@ absl::StatusOr<bool> Dispatcher::Replay(store::Transaction& transaction, const A
   if (row.Text(0) != attempt.method || row.Bytes(1) != digest.view()) {
     return Error(v1::ERROR_REASON_REQUEST_ID_REUSED,
                  StrCat("The request_id ", attempt.request_id,
-                              " was used before with another request; make a new one for each "
-                              "change."));
+                        " was used before with another request; make a new one for each "
+                        "change."));
   }
   FEDERITY_ASSIGN_OR_RETURN(const crypto::Secret response,
                             crypto::UnwrapSecret(key_, ResponseLabel(attempt), row.Bytes(2)));
@@ -229,9 +227,9 @@ grpc::Status Dispatcher::ToClient(std::string_view method, const absl::Status& s
       return rpc::ToGrpc(absl::UnavailableError(
           StrCat("The coordinator can't answer now; its log says why under ", id, ".")));
     default:
-      return rpc::ToGrpc(Error(
-          v1::ERROR_REASON_INTERNAL,
-          StrCat("A fault inside the coordinator; its log has the details under ", id, ".")));
+      return rpc::ToGrpc(
+          Error(v1::ERROR_REASON_INTERNAL,
+                StrCat("A fault inside the coordinator; its log has the details under ", id, ".")));
   }
 }
 
@@ -247,8 +245,7 @@ bool Dispatcher::IsDue(const std::string& what, absl::Duration interval) {
 
 void Dispatcher::AuditRefusal(const Attempt& attempt, const absl::Status& status) {
   if (!IsDue(StrCat("refused/", attempt.member_id, attempt.method), kRefusalInterval)) return;
-  audit::Event event =
-      EventOf(attempt.method, attempt.resource, attempt.authorised, clock_.Now());
+  audit::Event event = EventOf(attempt.method, attempt.resource, attempt.authorised, clock_.Now());
   event.outcome = std::string(ReasonName(ReasonOf(status)));
   const absl::Status written = database_.RunInTransaction(
       [&](store::Transaction& transaction) { return audit::Append(transaction, event); });
@@ -272,11 +269,10 @@ void Dispatcher::DeleteOldRequests() {
   const absl::Time now = clock_.Now();
   const absl::Status status =
       database_.RunInTransaction([&](store::Transaction& transaction) -> absl::Status {
-        FEDERITY_RETURN_IF_ERROR(
-            transaction
-                .Execute("DELETE FROM requests WHERE created_at < $1",
-                         store::Params().Time(now - kKeepResponses))
-                .status());
+        FEDERITY_RETURN_IF_ERROR(transaction
+                                     .Execute("DELETE FROM requests WHERE created_at < $1",
+                                              store::Params().Time(now - kKeepResponses))
+                                     .status());
         return transaction
             .Execute("DELETE FROM renewal_nonces WHERE expires_at < $1", store::Params().Time(now))
             .status();

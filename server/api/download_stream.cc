@@ -42,8 +42,8 @@ absl::StatusOr<Part> FindPart(store::Transaction& transaction, const crypto::Sec
     default:
       return InvalidArgument("part", "part must be program or weights");
   }
-  FEDERITY_ASSIGN_OR_RETURN(
-      part.key, repositories::BlobKey(transaction, caller.repository.id, key_file));
+  FEDERITY_ASSIGN_OR_RETURN(part.key,
+                            repositories::BlobKey(transaction, caller.repository.id, key_file));
   return part;
 }
 

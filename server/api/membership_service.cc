@@ -100,10 +100,9 @@ grpc::ServerUnaryReactor* MembershipService::GetCaller(grpc::CallbackServerConte
   return dispatcher_.HandleUnary(
       context, kGetCaller, *request, response,
       [](Call& call, const v1::GetCallerRequest&, v1::Member* member) -> absl::Status {
-        FEDERITY_ASSIGN_OR_RETURN(*member,
-                                  membership::ReadMember(call.transaction(),
-                                                         call.caller().member_id,
-                                                         membership::Detail::kAll, call.now()));
+        FEDERITY_ASSIGN_OR_RETURN(
+            *member, membership::ReadMember(call.transaction(), call.caller().member_id,
+                                            membership::Detail::kAll, call.now()));
         return absl::OkStatus();
       });
 }
@@ -142,16 +141,15 @@ grpc::ServerUnaryReactor* MembershipService::ListInvitations(
             const PageCursor cursor,
             dispatcher_.page_tokens().Read(kListInvitations, list.parent(), list.page_size(),
                                            list.page_token()));
-        FEDERITY_ASSIGN_OR_RETURN(
-            membership::InvitationPage page,
-            membership::ListInvitations(call.transaction(), ScopeOf(call), cursor.size,
-                                        cursor.cursor));
+        FEDERITY_ASSIGN_OR_RETURN(membership::InvitationPage page,
+                                  membership::ListInvitations(call.transaction(), ScopeOf(call),
+                                                              cursor.size, cursor.cursor));
         for (v1::Invitation& invitation : page.invitations) {
           *answer->add_invitations() = std::move(invitation);
         }
         if (!page.next_cursor.empty()) {
-          answer->set_next_page_token(dispatcher_.page_tokens().Next(
-              kListInvitations, list.parent(), page.next_cursor));
+          answer->set_next_page_token(
+              dispatcher_.page_tokens().Next(kListInvitations, list.parent(), page.next_cursor));
         }
         return absl::OkStatus();
       });
@@ -165,9 +163,9 @@ grpc::ServerUnaryReactor* MembershipService::RevokeInvitation(
       [](Call& call, const v1::RevokeInvitationRequest&,
          v1::Invitation* invitation) -> absl::Status {
         FEDERITY_ASSIGN_OR_RETURN(const std::string id, IdIn(call, "invitations"));
-        FEDERITY_ASSIGN_OR_RETURN(
-            *invitation, membership::RevokeInvitation(call.transaction(), call.caller(),
-                                                      ScopeOf(call), id, call.now()));
+        FEDERITY_ASSIGN_OR_RETURN(*invitation,
+                                  membership::RevokeInvitation(call.transaction(), call.caller(),
+                                                               ScopeOf(call), id, call.now()));
         return absl::OkStatus();
       });
 }
@@ -185,9 +183,8 @@ grpc::ServerUnaryReactor* MembershipService::ListMembers(grpc::CallbackServerCon
         const std::string scope =
             list.show_removed() ? StrCat(list.parent(), "\nremoved") : list.parent();
         FEDERITY_ASSIGN_OR_RETURN(const PageCursor cursor,
-                                  dispatcher_.page_tokens().Read(kListMembers, scope,
-                                                                 list.page_size(),
-                                                                 list.page_token()));
+                                  dispatcher_.page_tokens().Read(
+                                      kListMembers, scope, list.page_size(), list.page_token()));
         FEDERITY_ASSIGN_OR_RETURN(
             membership::MemberPage page,
             membership::ListMembers(call.transaction(), call.caller(), ScopeOf(call),
@@ -201,9 +198,9 @@ grpc::ServerUnaryReactor* MembershipService::ListMembers(grpc::CallbackServerCon
       });
 }
 
-grpc::ServerUnaryReactor* MembershipService::SetMemberRole(
-    grpc::CallbackServerContext* context, const v1::SetMemberRoleRequest* request,
-    v1::Member* response) {
+grpc::ServerUnaryReactor* MembershipService::SetMemberRole(grpc::CallbackServerContext* context,
+                                                           const v1::SetMemberRoleRequest* request,
+                                                           v1::Member* response) {
   return dispatcher_.HandleUnary(
       context, kSetMemberRole, *request, response,
       [](Call& call, const v1::SetMemberRoleRequest& set, v1::Member* member) -> absl::Status {
@@ -211,9 +208,9 @@ grpc::ServerUnaryReactor* MembershipService::SetMemberRole(
         FEDERITY_RETURN_IF_ERROR(membership::SetMemberRole(call.transaction(), ScopeOf(call), id,
                                                            set.role(), call.now()));
         call.AuditDetail("role", std::string(membership::RoleName(set.role())));
-        FEDERITY_ASSIGN_OR_RETURN(*member,
-                                  membership::ReadMember(call.transaction(), id,
-                                                         membership::Detail::kAll, call.now()));
+        FEDERITY_ASSIGN_OR_RETURN(
+            *member,
+            membership::ReadMember(call.transaction(), id, membership::Detail::kAll, call.now()));
         return absl::OkStatus();
       });
 }

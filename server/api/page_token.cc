@@ -47,8 +47,7 @@ absl::StatusOr<PageCursor> PageTokens::Read(std::string_view method, std::string
 
 std::string PageTokens::Next(std::string_view method, std::string_view parent,
                              std::string_view cursor) const {
-  return Base64UrlEncode(
-      crypto::WrapSecret(key_, Label(method, parent), crypto::Secret(cursor)));
+  return Base64UrlEncode(crypto::WrapSecret(key_, Label(method, parent), crypto::Secret(cursor)));
 }
 
 }  // namespace federity::api

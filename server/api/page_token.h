@@ -31,8 +31,7 @@ class PageTokens {
                                   int32_t page_size, std::string_view page_token) const;
 
   // The token of the page that begins after `cursor`.
-  std::string Next(std::string_view method, std::string_view parent,
-                   std::string_view cursor) const;
+  std::string Next(std::string_view method, std::string_view parent, std::string_view cursor) const;
 
  private:
   crypto::Secret key_;

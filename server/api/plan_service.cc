@@ -65,10 +65,9 @@ grpc::ServerUnaryReactor* PlanService::SetPlan(grpc::CallbackServerContext* cont
       context, "/federity.v1.PlanService/SetPlan", *request, response,
       [](Call& call, const v1::SetPlanRequest& message, v1::Plan* out) -> absl::Status {
         FEDERITY_ASSIGN_OR_RETURN(const Plan plan, ParsePlan(message.toml()));
-        FEDERITY_ASSIGN_OR_RETURN(
-            const repositories::PlanRow row,
-            repositories::SetPlan(call.transaction(), call.repository().id, plan,
-                                  call.caller().member_id, call.now()));
+        FEDERITY_ASSIGN_OR_RETURN(const repositories::PlanRow row,
+                                  repositories::SetPlan(call.transaction(), call.repository().id,
+                                                        plan, call.caller().member_id, call.now()));
         *out = ToProto(row, call.repository().name);
         call.AuditDetail("plan", row.digest);
         return absl::OkStatus();

@@ -14,14 +14,12 @@ class PlanService final : public v1::PlanService::CallbackService {
   explicit PlanService(Dispatcher& dispatcher) : dispatcher_(dispatcher) {}
 
   grpc::ServerUnaryReactor* GetPlan(grpc::CallbackServerContext* context,
-                                    const v1::GetPlanRequest* request,
-                                    v1::Plan* response) override;
+                                    const v1::GetPlanRequest* request, v1::Plan* response) override;
   grpc::ServerUnaryReactor* ListPlans(grpc::CallbackServerContext* context,
                                       const v1::ListPlansRequest* request,
                                       v1::ListPlansResponse* response) override;
   grpc::ServerUnaryReactor* SetPlan(grpc::CallbackServerContext* context,
-                                    const v1::SetPlanRequest* request,
-                                    v1::Plan* response) override;
+                                    const v1::SetPlanRequest* request, v1::Plan* response) override;
 
  private:
   Dispatcher& dispatcher_;

@@ -97,10 +97,10 @@ grpc::ServerUnaryReactor* RepositoryService::ListRepositories(
       context, kList, *request, response,
       [this](Call& call, const v1::ListRepositoriesRequest& message,
              v1::ListRepositoriesResponse* out) -> absl::Status {
-        FEDERITY_ASSIGN_OR_RETURN(const PageCursor page,
-                                  dispatcher_.page_tokens().Read(kList, call.caller().member_id,
-                                                                 message.page_size(),
-                                                                 message.page_token()));
+        FEDERITY_ASSIGN_OR_RETURN(
+            const PageCursor page,
+            dispatcher_.page_tokens().Read(kList, call.caller().member_id, message.page_size(),
+                                           message.page_token()));
         repositories::RepositoryFilter filter;
         filter.organization = call.caller().scope_organization;
         filter.repository = call.caller().scope_repository_id;
@@ -110,8 +110,8 @@ grpc::ServerUnaryReactor* RepositoryService::ListRepositories(
                                   repositories::ListRepositories(call.transaction(), filter));
         if (static_cast<int>(rows.size()) > page.size) {
           rows.pop_back();
-          out->set_next_page_token(dispatcher_.page_tokens().Next(kList, call.caller().member_id,
-                                                                  rows.back().name));
+          out->set_next_page_token(
+              dispatcher_.page_tokens().Next(kList, call.caller().member_id, rows.back().name));
         }
         for (const repositories::RepositoryRow& row : rows) {
           FEDERITY_ASSIGN_OR_RETURN(*out->add_repositories(),
@@ -126,8 +126,8 @@ grpc::ServerUnaryReactor* RepositoryService::DeleteRepository(
     google::protobuf::Empty* response) {
   return dispatcher_.HandleUnary(
       context, "/federity.v1.RepositoryService/DeleteRepository", *request, response,
-      [this](Call& call, const v1::DeleteRepositoryRequest&, google::protobuf::Empty*)
-          -> absl::Status {
+      [this](Call& call, const v1::DeleteRepositoryRequest&,
+             google::protobuf::Empty*) -> absl::Status {
         if (!call.resource().collection.empty()) {
           return InvalidArgument("name", "only a repository can be deleted here");
         }

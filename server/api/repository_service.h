@@ -14,8 +14,7 @@ namespace federity::api {
 class RepositoryService final : public v1::RepositoryService::CallbackService {
  public:
   // `key_file` wraps the blob keys.
-  RepositoryService(Dispatcher& dispatcher, blobs::BlobStore& blobs,
-                    const crypto::Secret& key_file)
+  RepositoryService(Dispatcher& dispatcher, blobs::BlobStore& blobs, const crypto::Secret& key_file)
       : dispatcher_(dispatcher), blobs_(blobs), key_file_(key_file) {}
 
   grpc::ServerUnaryReactor* CreateRepository(grpc::CallbackServerContext* context,

@@ -234,7 +234,7 @@ grpc::ServerWriteReactor<v1::WatchRoundResponse>* RoundWatches::Start(
   return watch.get();
 }
 
-void RoundWatches::Drain() {
+void RoundWatches::Drain(absl::Duration bound) {
   std::set<std::shared_ptr<RoundWatch>> watches;
   {
     absl::MutexLock lock(&mutex_);
@@ -244,6 +244,10 @@ void RoundWatches::Drain() {
   for (const auto& watch : watches) {
     watch->End(Error(v1::ERROR_REASON_SHUTTING_DOWN, "The coordinator is shutting down."));
   }
+  watches.clear();
+  absl::MutexLock lock(&mutex_);
+  const auto gone = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return watches_.empty(); };
+  mutex_.AwaitWithTimeout(absl::Condition(&gone), bound);
 }
 
 void RoundWatches::Remove(const std::shared_ptr<RoundWatch>& watch) {

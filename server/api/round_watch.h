@@ -29,7 +29,9 @@ class RoundWatches {
   // Answers a call; the reactor lives until gRPC is done with it.
   grpc::ServerWriteReactor<v1::WatchRoundResponse>* Start(grpc::CallbackServerContext* context,
                                                           const v1::WatchRoundRequest& request);
-  void Drain();
+  // Ends all streams with SHUTTING_DOWN, takes no more, and waits until they are
+  // gone or `bound` has passed.
+  void Drain(absl::Duration bound = absl::Seconds(5));
 
  private:
   friend class RoundWatch;

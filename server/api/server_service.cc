@@ -17,8 +17,8 @@ constexpr std::string_view kListAuditEvents = "/federity.v1.ServerService/ListAu
 
 v1::AuditEvent ToProto(const audit::Event& event, const std::string& repository_name) {
   v1::AuditEvent proto;
-  proto.set_name(StrCat(repository_name, repository_name.empty() ? "" : "/", "auditEvents/",
-                        event.id));
+  proto.set_name(
+      StrCat(repository_name, repository_name.empty() ? "" : "/", "auditEvents/", event.id));
   membership::SetTimestamp(event.time, proto.mutable_time());
   proto.set_actor(event.actor);
   proto.set_action(event.action);
@@ -47,9 +47,9 @@ grpc::ServerUnaryReactor* ServerService::GetServerInfo(grpc::CallbackServerConte
       });
 }
 
-grpc::ServerUnaryReactor* ServerService::ListAuditEvents(
-    grpc::CallbackServerContext* context, const v1::ListAuditEventsRequest* request,
-    v1::ListAuditEventsResponse* response) {
+grpc::ServerUnaryReactor* ServerService::ListAuditEvents(grpc::CallbackServerContext* context,
+                                                         const v1::ListAuditEventsRequest* request,
+                                                         v1::ListAuditEventsResponse* response) {
   return dispatcher_.HandleUnary(
       context, kListAuditEvents, *request, response,
       [this](Call& call, const v1::ListAuditEventsRequest& list,
@@ -77,8 +77,7 @@ grpc::ServerUnaryReactor* ServerService::ListAuditEvents(
         for (const audit::Event& event : events) {
           if (answer->audit_events_size() == cursor.size) {
             const int64_t last = events[static_cast<size_t>(cursor.size) - 1].id;
-            answer->set_next_page_token(
-                tokens.Next(kListAuditEvents, list.parent(), StrCat(last)));
+            answer->set_next_page_token(tokens.Next(kListAuditEvents, list.parent(), StrCat(last)));
             break;
           }
           *answer->add_audit_events() = ToProto(event, call.repository().name);

@@ -31,15 +31,15 @@ void TaskQueue::Run() {
     std::function<void()> task;
     {
       absl::MutexLock lock(&mutex_);
-      const auto due = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-        return stopping_ || (!tasks_.empty() && tasks_.begin()->first <= absl::Now());
-      };
-      // A task that comes earlier than the one waited for changes the answer of
-      // `due`, which the mutex asks at each unlock.
       const absl::Time next = tasks_.empty() ? absl::InfiniteFuture() : tasks_.begin()->first;
-      const bool woken = mutex_.AwaitWithDeadline(absl::Condition(&due), next);
+      // True also for a task that comes earlier than the one waited for: the
+      // mutex asks at each unlock, and the wait starts anew with its time.
+      const auto woken = [this, next]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+        return stopping_ || (!tasks_.empty() && tasks_.begin()->first < next);
+      };
+      mutex_.AwaitWithDeadline(absl::Condition(&woken), next);
       if (stopping_) return;
-      if (!woken || tasks_.empty()) continue;
+      if (tasks_.empty() || tasks_.begin()->first > absl::Now()) continue;
       task = std::move(tasks_.begin()->second);
       tasks_.erase(tasks_.begin());
     }

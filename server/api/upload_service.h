@@ -26,8 +26,8 @@ class UploadService final : public v1::UploadService::CallbackService {
   grpc::ServerUnaryReactor* GetUpload(grpc::CallbackServerContext* context,
                                       const v1::GetUploadRequest* request,
                                       v1::Upload* response) override;
-  grpc::ServerReadReactor<v1::WriteUploadRequest>* WriteUpload(
-      grpc::CallbackServerContext* context, v1::Upload* response) override;
+  grpc::ServerReadReactor<v1::WriteUploadRequest>* WriteUpload(grpc::CallbackServerContext* context,
+                                                               v1::Upload* response) override;
 
  private:
   UploadEnvironment environment_;

@@ -76,9 +76,8 @@ class UploadStream final : public grpc::ServerReadReactor<v1::WriteUploadRequest
       slot_->writer->DiscardBuffered();
     } else {
       slot_->writer.reset();
-      FEDERITY_ASSIGN_OR_RETURN(
-          slot_->writer,
-          environment_.blobs.OpenWriter(upload_.repository, upload_.id, key));
+      FEDERITY_ASSIGN_OR_RETURN(slot_->writer,
+                                environment_.blobs.OpenWriter(upload_.repository, upload_.id, key));
     }
     return CheckOffset(offset, slot_->writer->committed_bytes());
   }
@@ -96,8 +95,8 @@ class UploadStream final : public grpc::ServerReadReactor<v1::WriteUploadRequest
     }
     const std::string& data = request_.data();
     if (data.size() > kMaxChunkBytes) {
-      return InvalidArgument("data", StrCat("a message has at most 1 MiB of data, this one ",
-                                            data.size(), " bytes"));
+      return InvalidArgument(
+          "data", StrCat("a message has at most 1 MiB of data, this one ", data.size(), " bytes"));
     }
     if (data.empty()) return absl::OkStatus();
     if (upload_.complete) return TooLarge();
@@ -126,9 +125,9 @@ class UploadStream final : public grpc::ServerReadReactor<v1::WriteUploadRequest
       absl::MutexLock lock(&slot_->mutex);
       FEDERITY_RETURN_IF_ERROR(CheckHolder());
       if (slot_->writer->written_bytes() == upload_.size_bytes) {
-        FEDERITY_RETURN_IF_ERROR(repositories::SealUpload(
-            environment_.dispatcher.database(), *slot_->writer, upload_,
-            environment_.dispatcher.clock().Now()));
+        FEDERITY_RETURN_IF_ERROR(repositories::SealUpload(environment_.dispatcher.database(),
+                                                          *slot_->writer, upload_,
+                                                          environment_.dispatcher.clock().Now()));
         upload_.complete = true;
       } else {
         FEDERITY_RETURN_IF_ERROR(slot_->writer->Flush());
@@ -146,8 +145,7 @@ class UploadStream final : public grpc::ServerReadReactor<v1::WriteUploadRequest
   }
 
   absl::Status Extend(store::Transaction& transaction) {
-    upload_.expires_at =
-        environment_.dispatcher.clock().Now() + environment_.limits.lifetime;
+    upload_.expires_at = environment_.dispatcher.clock().Now() + environment_.limits.lifetime;
     return repositories::ExtendUpload(transaction, upload_.id, upload_.expires_at);
   }
 

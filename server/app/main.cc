@@ -1,5 +1,6 @@
 // federity-server: the coordinator.
 
+#include <grpc/support/log.h>
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
@@ -48,6 +49,12 @@ int Fail(const absl::Status& status) {
   return 1;
 }
 
+// gRPC's own lines, in our log and form.
+void LogForGrpc(gpr_log_func_args* arguments) {
+  if (arguments->severity != GPR_LOG_SEVERITY_ERROR) return;
+  log::Warning("grpc", {{"message", arguments->message}});
+}
+
 int Run(const Flags& flags) {
   // Before any thread is started, so that all of them inherit the mask and only
   // sigwait below sees these.
@@ -61,6 +68,7 @@ int Run(const Flags& flags) {
   const absl::StatusOr<ServerConfig> config = LoadConfig(flags);
   if (!config.ok()) return Fail(config.status());
   log::Initialise("federity-server", log::ParseLevel(config->log_level));
+  gpr_set_log_function(&LogForGrpc);
   const absl::StatusOr<std::unique_ptr<App>> app = App::Start(*config, Clock::System());
   if (!app.ok()) return Fail(app.status());
   if ((*app)->administrator_link().has_value()) {

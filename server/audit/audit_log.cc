@@ -1,5 +1,6 @@
 #include "server/audit/audit_log.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -25,9 +26,11 @@ std::map<std::string, std::string> ParseDetails(const std::string& text) {
 }  // namespace
 
 absl::Status Append(store::Transaction& transaction, const Event& event) {
-  // Bytes that are not UTF-8 would make dump throw.
-  const std::string details = nlohmann::json(event.details)
-                                  .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  std::map<std::string, std::string> clean = event.details;
+  // jsonb takes no NUL, and dump throws at bytes that are not UTF-8.
+  for (auto& [key, value] : clean) std::replace(value.begin(), value.end(), '\0', '?');
+  const std::string details =
+      nlohmann::json(clean).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   return transaction
       .Execute(
           "INSERT INTO audit_events (at, actor, scope_organization, scope_repository, action, "

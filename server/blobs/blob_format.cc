@@ -56,7 +56,7 @@ std::string MakeTrailerAad(std::string_view blob_id, uint32_t number, int64_t si
   PutBigEndian32(numbered, number);
   numbered[4] = 2;
   return StrCat(blob_id, std::string_view(numbered, sizeof numbered),
-                      BigEndian64(static_cast<uint64_t>(size_bytes)), digest.view());
+                BigEndian64(static_cast<uint64_t>(size_bytes)), digest.view());
 }
 
 std::optional<int64_t> SizeOfSealed(int64_t file_bytes) {

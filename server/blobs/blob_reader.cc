@@ -17,7 +17,7 @@ namespace {
 absl::Status CorruptBlob(const crypto::Digest& address, std::string_view where) {
   return Error(v1::ERROR_REASON_BLOB_CORRUPT,
                StrCat("stored blob ", address.ToString(), " is damaged (", where,
-                            "); restore it from a backup"),
+                      "); restore it from a backup"),
                {{"digest", address.ToString()}});
 }
 
@@ -50,8 +50,8 @@ absl::StatusOr<std::unique_ptr<BlobReader>> FileBlobReader::Open(const std::file
   if (std::string_view(header, kMagic.size()) != kMagic) return CorruptBlob(address, "header");
   std::string blob_id(header + kMagic.size(), kBlobIdBytes);
   FEDERITY_ASSIGN_OR_RETURN(crypto::Aead cipher, FileCipher(key, blob_id));
-  std::unique_ptr<FileBlobReader> reader(new FileBlobReader(
-      *std::move(file), address, std::move(blob_id), std::move(cipher), *size));
+  std::unique_ptr<FileBlobReader> reader(
+      new FileBlobReader(*std::move(file), address, std::move(blob_id), std::move(cipher), *size));
   FEDERITY_RETURN_IF_ERROR(reader->CheckTrailer());
   return reader;
 }
@@ -102,8 +102,7 @@ absl::Status FileBlobReader::Read(int64_t offset, std::span<char> out) {
     const int64_t number = offset / kFrameBytes;
     const int64_t within = offset % kFrameBytes;
     const int64_t plaintext = FramePlaintext(number);
-    const auto part =
-        std::min<size_t>(out.size(), static_cast<size_t>(plaintext - within));
+    const auto part = std::min<size_t>(out.size(), static_cast<size_t>(plaintext - within));
     if (number != cached_number_ && static_cast<int64_t>(part) == plaintext) {
       FEDERITY_RETURN_IF_ERROR(ReadFrame(number, out.data()));
     } else {

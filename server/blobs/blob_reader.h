@@ -40,8 +40,8 @@ class FileBlobReader final : public BlobReader {
   const std::string blob_id_;
   crypto::Aead cipher_;
   const int64_t size_;
-  std::string stored_;   // a frame as it is on disk
-  std::string cached_;   // plaintext of frame cached_number_
+  std::string stored_;  // a frame as it is on disk
+  std::string cached_;  // plaintext of frame cached_number_
   int64_t cached_number_ = -1;
 };
 

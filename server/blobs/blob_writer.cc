@@ -43,7 +43,8 @@ absl::StatusOr<std::unique_ptr<BlobWriter>> FileBlobWriter::Open(
     std::filesystem::path partial, std::filesystem::path sealed_directory,
     const crypto::Secret& key) {
   FEDERITY_ASSIGN_OR_RETURN(FileDescriptor file, OpenFile(partial, O_RDWR | O_CREAT));
-  struct stat opened {}, named {};
+  struct stat opened {
+  }, named{};
   if (fstat(file.get(), &opened) != 0) return ErrnoStatus(errno, partial.string());
   // The second check: another writer may have sealed the file, and let go of it,
   // since it was opened here.
@@ -164,9 +165,8 @@ absl::Status FileBlobWriter::WriteTrailer(const crypto::Digest& digest) {
   const int64_t size = frames_ * kFrameBytes + tail_;
   char trailer[kTrailerBytes];
   std::memcpy(trailer, nonce.data(), nonce.size());
-  FEDERITY_RETURN_IF_ERROR(cipher_->Seal(View(nonce),
-                                         MakeTrailerAad(blob_id_, number, size, digest), {},
-                                         trailer + kNonceBytes));
+  FEDERITY_RETURN_IF_ERROR(cipher_->Seal(
+      View(nonce), MakeTrailerAad(blob_id_, number, size, digest), {}, trailer + kNonceBytes));
   return WriteFully(file_.get(), {trailer, sizeof trailer},
                     FrameOffset(frames_) + tail_ + kOverheadBytes);
 }
@@ -184,7 +184,7 @@ absl::StatusOr<crypto::Digest> FileBlobWriter::Seal(const crypto::Digest* expect
     unlink(partial_.c_str());
     return Error(v1::ERROR_REASON_DIGEST_MISMATCH,
                  StrCat("the bytes have the digest ", digest.ToString(), ", declared was ",
-                              expected->ToString(), "; the upload starts again at 0"),
+                        expected->ToString(), "; the upload starts again at 0"),
                  {{"actual", digest.ToString()}, {"expected", expected->ToString()}});
   }
   FEDERITY_RETURN_IF_ERROR(WriteTrailer(digest));

@@ -9,19 +9,17 @@ namespace federity::membership {
 
 // The member behind a call, read from its row for this very call.
 struct Caller {
-  std::string member_id;           // UUID
-  std::string name;                // resource name
-  std::string organization;        // identifier
-  std::string scope_organization;  // empty: the server
-  std::string scope_repository_id; // UUID; empty: the organisation's namespace
+  std::string member_id;            // UUID
+  std::string name;                 // resource name
+  std::string organization;         // identifier
+  std::string scope_organization;   // empty: the server
+  std::string scope_repository_id;  // UUID; empty: the organisation's namespace
   v1::Role role = v1::ROLE_UNSPECIFIED;
   v1::MemberKind kind = v1::MEMBER_KIND_UNSPECIFIED;
   std::string contribution_key;
 
   // Owner ⊃ maintainer.
-  bool is_maintainer() const {
-    return role == v1::ROLE_OWNER || role == v1::ROLE_MAINTAINER;
-  }
+  bool is_maintainer() const { return role == v1::ROLE_OWNER || role == v1::ROLE_MAINTAINER; }
 };
 
 }  // namespace federity::membership

@@ -60,9 +60,13 @@ absl::StatusOr<Caller> LoadCaller(store::Transaction& transaction, std::string_v
 absl::Status TouchMember(store::Transaction& transaction, std::string_view member_id,
                          absl::Time now) {
   return transaction
-      .Execute("UPDATE members SET last_seen_at = $2 WHERE id = $1 AND "
-               "(last_seen_at IS NULL OR last_seen_at <= $2::timestamptz - interval '1 minute')",
-               store::Params().Text(member_id).Time(now))
+      .Execute(
+          "UPDATE members SET last_seen_at = $2 WHERE id = (SELECT id FROM members "
+          "WHERE id = $1 AND (last_seen_at IS NULL OR "
+          "last_seen_at <= $2::timestamptz - interval '1 minute') "
+          // Not worth waiting for a long call of the same member.
+          "FOR NO KEY UPDATE SKIP LOCKED)",
+          store::Params().Text(member_id).Time(now))
       .status();
 }
 

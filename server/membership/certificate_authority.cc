@@ -37,15 +37,16 @@ absl::Status CreateKeys(store::Transaction& transaction, const crypto::Secret& k
       crypto::GenerateCa("Federity coordinator", now - kClockSkew, kCaCertificateLife));
   const crypto::SigningKey signing_key = crypto::SigningKey::Generate();
   return transaction
-      .Execute("INSERT INTO coordinator (ca_certificate, ca_key_wrapped, signing_key_wrapped, "
-               "signing_public_key, created_at) VALUES ($1, $2, $3, $4, $5) "
-               "ON CONFLICT DO NOTHING",
-               store::Params()
-                   .Text(ca.certificate_pem)
-                   .Bytes(crypto::WrapSecret(key_file, kCaKeyLabel, ca.private_key_pem))
-                   .Bytes(crypto::WrapSecret(key_file, kSigningKeyLabel, signing_key.seed()))
-                   .Bytes(signing_key.public_key())
-                   .Time(now))
+      .Execute(
+          "INSERT INTO coordinator (ca_certificate, ca_key_wrapped, signing_key_wrapped, "
+          "signing_public_key, created_at) VALUES ($1, $2, $3, $4, $5) "
+          "ON CONFLICT DO NOTHING",
+          store::Params()
+              .Text(ca.certificate_pem)
+              .Bytes(crypto::WrapSecret(key_file, kCaKeyLabel, ca.private_key_pem))
+              .Bytes(crypto::WrapSecret(key_file, kSigningKeyLabel, signing_key.seed()))
+              .Bytes(signing_key.public_key())
+              .Time(now))
       .status();
 }
 
@@ -81,8 +82,7 @@ absl::StatusOr<std::unique_ptr<CertificateAuthority>> CertificateAuthority::Load
         return absl::OkStatus();
       });
   FEDERITY_RETURN_IF_ERROR(read);
-  absl::StatusOr<crypto::Secret> ca_key =
-      crypto::UnwrapSecret(key_file, kCaKeyLabel, keys.ca_key);
+  absl::StatusOr<crypto::Secret> ca_key = crypto::UnwrapSecret(key_file, kCaKeyLabel, keys.ca_key);
   absl::StatusOr<crypto::Secret> seed =
       crypto::UnwrapSecret(key_file, kSigningKeyLabel, keys.signing_key);
   if (!ca_key.ok() || !seed.ok()) return WrongKeyFile();
@@ -99,13 +99,12 @@ absl::StatusOr<CertificateAuthority::MemberCertificate> CertificateAuthority::Is
     absl::Time now) const {
   const absl::Duration life =
       kind == v1::MEMBER_KIND_AGENT ? kAgentCertificateLife : kPersonCertificateLife;
-  const absl::StatusOr<std::string> certificate =
-      crypto::IssueCertificate(key_pem_, certificate_pem_, request_der,
-                               {.uri = MemberUri(member_id),
-                                .not_before = now - kClockSkew,
-                                .not_after = now + life});
+  const absl::StatusOr<std::string> certificate = crypto::IssueCertificate(
+      key_pem_, certificate_pem_, request_der,
+      {.uri = MemberUri(member_id), .not_before = now - kClockSkew, .not_after = now + life});
   if (absl::IsInvalidArgument(certificate.status())) {
-    return Error(v1::ERROR_REASON_CERTIFICATE_REQUEST_INVALID, ToStd(certificate.status().message()));
+    return Error(v1::ERROR_REASON_CERTIFICATE_REQUEST_INVALID,
+                 ToStd(certificate.status().message()));
   }
   FEDERITY_RETURN_IF_ERROR(certificate.status());
   return MemberCertificate{StrCat(*certificate, certificate_pem_), now + life / 2};
@@ -114,9 +113,8 @@ absl::StatusOr<CertificateAuthority::MemberCertificate> CertificateAuthority::Is
 absl::StatusOr<CertificateAuthority::ServerCertificate> CertificateAuthority::IssueServer(
     const std::vector<std::string>& hosts, absl::Time now) const {
   if (hosts.empty()) return absl::InvalidArgumentError("a server certificate needs a host");
-  crypto::CertificateSpec spec{.server = true,
-                               .not_before = now - kClockSkew,
-                               .not_after = now + kServerCertificateLife};
+  crypto::CertificateSpec spec{
+      .server = true, .not_before = now - kClockSkew, .not_after = now + kServerCertificateLife};
   for (const std::string& host : hosts) {
     (IsIpAddress(host) ? spec.ip_addresses : spec.dns_names).push_back(host);
   }
@@ -124,8 +122,8 @@ absl::StatusOr<CertificateAuthority::ServerCertificate> CertificateAuthority::Is
   FEDERITY_ASSIGN_OR_RETURN(
       const std::string certificate,
       crypto::IssueCertificate(key_pem_, certificate_pem_, key.request_der, spec));
-  return ServerCertificate{StrCat(certificate, certificate_pem_),
-                           std::move(key.private_key_pem), now + kServerCertificateLife / 2};
+  return ServerCertificate{StrCat(certificate, certificate_pem_), std::move(key.private_key_pem),
+                           now + kServerCertificateLife / 2};
 }
 
 crypto::Secret CertificateAuthority::DeriveKey(std::string_view label) const {

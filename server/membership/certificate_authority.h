@@ -47,8 +47,7 @@ class CertificateAuthority {
   };
   // CERTIFICATE_REQUEST_INVALID unless the request is a self-signed P-256 one.
   absl::StatusOr<MemberCertificate> IssueMember(std::string_view member_id, v1::MemberKind kind,
-                                                std::string_view request_der,
-                                                absl::Time now) const;
+                                                std::string_view request_der, absl::Time now) const;
 
   struct ServerCertificate {
     std::string chain_pem;

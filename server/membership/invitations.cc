@@ -185,8 +185,8 @@ absl::StatusOr<std::string> FindReplaced(store::Transaction& transaction, const 
   if (!row.has_value()) return NotFound(name);
   if (row->Text(0) != organization) {
     return InvalidArgument("replaces",
-                           StrCat(name, " is a member of ", row->Text(0), ", not of ",
-                                  organization, "; only the same organisation replaces it"));
+                           StrCat(name, " is a member of ", row->Text(0), ", not of ", organization,
+                                  "; only the same organisation replaces it"));
   }
   const auto role = static_cast<v1::Role>(row->Int(1));
   if (!MayInvite(caller.role, role)) {
@@ -219,8 +219,8 @@ struct InsertedInvitation {
   std::string link;
 };
 absl::StatusOr<InsertedInvitation> Insert(store::Transaction& transaction,
-                                          const NewInvitation& invitation,
-                                          const LinkTarget& target, absl::Time now) {
+                                          const NewInvitation& invitation, const LinkTarget& target,
+                                          absl::Time now) {
   const crypto::Secret secret = crypto::RandomSecret(rpc::kJoinSecretSize);
   InsertedInvitation inserted{.id = crypto::RandomUuid()};
   FEDERITY_RETURN_IF_ERROR(
@@ -270,9 +270,8 @@ absl::StatusOr<v1::CreateInvitationResponse> CreateInvitation(
   }
   FEDERITY_RETURN_IF_ERROR(CheckLimit(transaction, scope, now));
   const bool makes_namespace = caller.role == v1::ROLE_ADMINISTRATOR;
-  FEDERITY_RETURN_IF_ERROR(
-      EnsureOrganization(transaction, organization,
-                         makes_namespace && organization.id == scope.organization, now));
+  FEDERITY_RETURN_IF_ERROR(EnsureOrganization(
+      transaction, organization, makes_namespace && organization.id == scope.organization, now));
   if (makes_namespace && organization.id != scope.organization) {
     FEDERITY_RETURN_IF_ERROR(EnsureOrganization(
         transaction, {scope.organization, scope.organization}, /*namespace_too=*/true, now));
@@ -341,22 +340,21 @@ absl::StatusOr<v1::Invitation> RevokeInvitation(store::Transaction& transaction,
                             ReadInvitation(transaction, scope, invitation_id, /*lock=*/true));
   if (!invitation.has_value()) return missing;
   if (!MayInvite(caller.role, invitation->role())) {
-    return Error(v1::ERROR_REASON_ROLE_REQUIRED,
-                 StrCat("A member with the role ", RoleName(caller.role),
-                        " can't revoke an invitation of the role ", RoleName(invitation->role()),
-                        "."),
-                 {{"required_role", "owner"}});
+    return Error(
+        v1::ERROR_REASON_ROLE_REQUIRED,
+        StrCat("A member with the role ", RoleName(caller.role),
+               " can't revoke an invitation of the role ", RoleName(invitation->role()), "."),
+        {{"required_role", "owner"}});
   }
   if (invitation->revoked()) return *std::move(invitation);
   if (invitation->used() >= invitation->count()) {
     return Error(v1::ERROR_REASON_INVITATION_USED,
                  "The invitation is used up; remove the member instead.");
   }
-  FEDERITY_RETURN_IF_ERROR(
-      transaction
-          .Execute("UPDATE invitations SET revoked_at = $2 WHERE id = $1",
-                   store::Params().Text(invitation_id).Time(now))
-          .status());
+  FEDERITY_RETURN_IF_ERROR(transaction
+                               .Execute("UPDATE invitations SET revoked_at = $2 WHERE id = $1",
+                                        store::Params().Text(invitation_id).Time(now))
+                               .status());
   invitation->set_revoked(true);
   return *std::move(invitation);
 }

@@ -86,9 +86,8 @@ absl::Status ValidateJoin(const v1::JoinRequest& request) {
     return InvalidArgument("contribution_key", "must be 32 bytes");
   }
   FEDERITY_RETURN_IF_ERROR(ValidateProgram(request));
-  const std::string message =
-      StrCat(crypto::Sha256(request.secret()).view(),
-             crypto::Sha256(request.certificate_request()).view());
+  const std::string message = StrCat(crypto::Sha256(request.secret()).view(),
+                                     crypto::Sha256(request.certificate_request()).view());
   if (!crypto::VerifySignature(request.contribution_key(), kJoinLabel, message,
                                request.signature())) {
     return Error(v1::ERROR_REASON_SIGNATURE_INVALID,
@@ -104,11 +103,11 @@ absl::Status CheckOpen(const InvitationRow& invitation, absl::Time now) {
                  "The invitation was revoked; ask for a new one.");
   }
   if (now >= invitation.expires_at) {
-    return Error(v1::ERROR_REASON_INVITATION_EXPIRED,
-                 StrCat("The invitation expired on ",
-                        absl::FormatTime("%Y-%m-%d %H:%M UTC", invitation.expires_at,
-                                         absl::UTCTimeZone()),
-                        "; ask for a new one."));
+    return Error(
+        v1::ERROR_REASON_INVITATION_EXPIRED,
+        StrCat("The invitation expired on ",
+               absl::FormatTime("%Y-%m-%d %H:%M UTC", invitation.expires_at, absl::UTCTimeZone()),
+               "; ask for a new one."));
   }
   if (invitation.uses_left <= 0) {
     return Error(v1::ERROR_REASON_INVITATION_USED,
@@ -171,8 +170,8 @@ absl::StatusOr<std::string> InsertMember(store::Transaction& transaction,
 absl::Status RemoveReplaced(store::Transaction& transaction, const InvitationRow& invitation,
                             absl::Time now) {
   if (!invitation.replaces.has_value()) return absl::OkStatus();
-  const absl::Status status = RemoveMember(transaction, invitation.scope, *invitation.replaces,
-                                           Leaving::kRemoved, now);
+  const absl::Status status =
+      RemoveMember(transaction, invitation.scope, *invitation.replaces, Leaving::kRemoved, now);
   return ReasonOf(status) == v1::ERROR_REASON_NOT_FOUND ? absl::OkStatus() : status;
 }
 
@@ -204,13 +203,11 @@ absl::StatusOr<v1::JoinResponse> Joining::Join(store::Transaction& transaction,
     const bool agent = invitation.kind == v1::MEMBER_KIND_AGENT;
     return Error(v1::ERROR_REASON_INVITATION_KIND_MISMATCH,
                  StrCat("This invitation is for ", agent ? "an agent" : "a person", "; use `",
-                        agent ? "federity-agent join" : "federity join",
-                        "`. It was not redeemed."),
+                        agent ? "federity-agent join" : "federity join", "`. It was not redeemed."),
                  {{"kind", std::string(KindName(invitation.kind))}});
   }
-  FEDERITY_ASSIGN_OR_RETURN(
-      const std::optional<std::string> repeated,
-      FindRepeated(transaction, invitation, request.contribution_key(), now));
+  FEDERITY_ASSIGN_OR_RETURN(const std::optional<std::string> repeated,
+                            FindRepeated(transaction, invitation, request.contribution_key(), now));
   std::string member_id;
   if (repeated.has_value()) {
     member_id = *repeated;
@@ -219,9 +216,9 @@ absl::StatusOr<v1::JoinResponse> Joining::Join(store::Transaction& transaction,
     FEDERITY_ASSIGN_OR_RETURN(member_id, InsertMember(transaction, invitation, request, now));
     FEDERITY_RETURN_IF_ERROR(RemoveReplaced(transaction, invitation, now));
   }
-  FEDERITY_ASSIGN_OR_RETURN(const CertificateAuthority::MemberCertificate certificate,
-                            authority_.IssueMember(member_id, invitation.kind,
-                                                   request.certificate_request(), now));
+  FEDERITY_ASSIGN_OR_RETURN(
+      const CertificateAuthority::MemberCertificate certificate,
+      authority_.IssueMember(member_id, invitation.kind, request.certificate_request(), now));
   v1::JoinResponse response;
   FEDERITY_ASSIGN_OR_RETURN(*response.mutable_member(),
                             ReadMember(transaction, member_id, Detail::kAll, now));
@@ -333,13 +330,13 @@ absl::StatusOr<v1::RenewCertificateResponse> Joining::Renew(
           .Execute("UPDATE members SET version = $2, last_seen_at = $3 WHERE id = $1",
                    store::Params().Text(member.id).Text(request.version()).Time(now))
           .status());
-  FEDERITY_RETURN_IF_ERROR(audit::Append(transaction, {.time = now,
-                                                       .actor = request.name(),
-                                                       .scope_organization =
-                                                           member.scope_organization,
-                                                       .scope_repository = member.scope_repository,
-                                                       .action = "RenewCertificate",
-                                                       .resource = request.name()}));
+  FEDERITY_RETURN_IF_ERROR(
+      audit::Append(transaction, {.time = now,
+                                  .actor = request.name(),
+                                  .scope_organization = member.scope_organization,
+                                  .scope_repository = member.scope_repository,
+                                  .action = "RenewCertificate",
+                                  .resource = request.name()}));
   v1::RenewCertificateResponse response;
   response.set_certificate_chain(certificate.chain_pem);
   SetTimestamp(certificate.renew_time, response.mutable_renew_time());

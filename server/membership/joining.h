@@ -22,8 +22,7 @@ class Joining {
   static constexpr absl::Duration kNonceLife = absl::Minutes(5);
 
   explicit Joining(const CertificateAuthority& authority)
-      : authority_(authority),
-        nonce_key_(authority.DeriveKey("federity/renewal-nonce/v1")) {}
+      : authority_(authority), nonce_key_(authority.DeriveKey("federity/renewal-nonce/v1")) {}
 
   // Checks the signature before anything else, the kind before redeeming; only
   // a holder of the right secret learns why it does not serve.

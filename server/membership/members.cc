@@ -85,7 +85,7 @@ absl::StatusOr<v1::Role> LockMember(store::Transaction& transaction, const Scope
       const std::optional<store::Row> row,
       transaction.QueryOptional(
           StrCat("SELECT m.role FROM members m WHERE m.id = $1 AND m.removed_at IS NULL AND ",
-                       condition, " FOR NO KEY UPDATE"),
+                 condition, " FOR NO KEY UPDATE"),
           params));
   if (!row.has_value()) return missing;
   return static_cast<v1::Role>(row->Int(0));
@@ -111,8 +111,8 @@ absl::Status RequireAnotherOwner(store::Transaction& transaction, const Scope& s
       const store::Row row,
       transaction.QueryOne(
           StrCat("SELECT count(*) FROM members WHERE id <> $1 AND scope_organization = $2 "
-                       "AND role = $3 AND removed_at IS NULL AND (scope_repository IS NULL",
-                       repository, ")"),
+                 "AND role = $3 AND removed_at IS NULL AND (scope_repository IS NULL",
+                 repository, ")"),
           params));
   if (row.Int(0) > 0) return absl::OkStatus();
   return Error(v1::ERROR_REASON_LAST_OWNER,
@@ -123,10 +123,9 @@ absl::Status RequireAnotherOwner(store::Transaction& transaction, const Scope& s
 
 absl::StatusOr<v1::Member> ReadMember(store::Transaction& transaction, std::string_view member_id,
                                       Detail detail, absl::Time now) {
-  FEDERITY_ASSIGN_OR_RETURN(
-      const store::Row row,
-      transaction.QueryOne(StrCat(kSelectMember, "WHERE m.id = $1"),
-                           store::Params().Text(member_id)));
+  FEDERITY_ASSIGN_OR_RETURN(const store::Row row,
+                            transaction.QueryOne(StrCat(kSelectMember, "WHERE m.id = $1"),
+                                                 store::Params().Text(member_id)));
   return MemberFromRow(row, detail, now);
 }
 
@@ -145,9 +144,8 @@ absl::StatusOr<MemberPage> ListMembers(store::Transaction& transaction, const Ca
   }
   FEDERITY_ASSIGN_OR_RETURN(
       const store::Rows rows,
-      transaction.Execute(StrCat(kSelectMember, "WHERE ", where,
-                                       " ORDER BY m.created_at, m.id LIMIT $1"),
-                          params));
+      transaction.Execute(
+          StrCat(kSelectMember, "WHERE ", where, " ORDER BY m.created_at, m.id LIMIT $1"), params));
   const bool sees_all = caller.is_maintainer() || caller.role == v1::ROLE_ADMINISTRATOR;
   MemberPage page;
   for (const store::Row& row : rows) {
@@ -165,18 +163,16 @@ absl::StatusOr<MemberPage> ListMembers(store::Transaction& transaction, const Ca
 absl::Status SetMemberRole(store::Transaction& transaction, const Scope& scope,
                            std::string_view member_id, v1::Role role, absl::Time now) {
   if (!MayInvite(v1::ROLE_OWNER, role)) {
-    return InvalidArgument("role",
-                           "must be owner, maintainer, contributor, viewer or auditor");
+    return InvalidArgument("role", "must be owner, maintainer, contributor, viewer or auditor");
   }
   FEDERITY_ASSIGN_OR_RETURN(const v1::Role before, LockMember(transaction, scope, member_id));
   if (before == v1::ROLE_OWNER && role != v1::ROLE_OWNER) {
     FEDERITY_RETURN_IF_ERROR(RequireAnotherOwner(transaction, scope, member_id));
   }
-  FEDERITY_RETURN_IF_ERROR(
-      transaction
-          .Execute("UPDATE members SET role = $2 WHERE id = $1",
-                   store::Params().Text(member_id).Int(role))
-          .status());
+  FEDERITY_RETURN_IF_ERROR(transaction
+                               .Execute("UPDATE members SET role = $2 WHERE id = $1",
+                                        store::Params().Text(member_id).Int(role))
+                               .status());
   FEDERITY_RETURN_IF_ERROR(RevokeInvitationsBeyond(transaction, member_id, role, now));
   FEDERITY_RETURN_IF_ERROR(transaction.Notify(StrCat("member:", member_id)));
   if (scope.repository_id.empty()) return absl::OkStatus();
@@ -189,11 +185,10 @@ absl::Status RemoveMember(store::Transaction& transaction, const Scope& scope,
   if (role == v1::ROLE_OWNER) {
     FEDERITY_RETURN_IF_ERROR(RequireAnotherOwner(transaction, scope, member_id));
   }
-  FEDERITY_RETURN_IF_ERROR(
-      transaction
-          .Execute("UPDATE members SET removed_at = $2 WHERE id = $1",
-                   store::Params().Text(member_id).Time(now))
-          .status());
+  FEDERITY_RETURN_IF_ERROR(transaction
+                               .Execute("UPDATE members SET removed_at = $2 WHERE id = $1",
+                                        store::Params().Text(member_id).Time(now))
+                               .status());
   FEDERITY_RETURN_IF_ERROR(
       transaction
           .Execute("UPDATE agents SET session = NULL, online_until = NULL WHERE member = $1",

@@ -67,9 +67,7 @@ constexpr Permission kPermissions[] = {
      .resources = kRepositoryScope,
      .mutation = true},
 
-    {.method = "/federity.v1.PlanService/GetPlan",
-     .roles = kMember,
-     .resources = kRepositoryScope},
+    {.method = "/federity.v1.PlanService/GetPlan", .roles = kMember, .resources = kRepositoryScope},
     {.method = "/federity.v1.PlanService/ListPlans",
      .roles = kMember,
      .resources = kRepositoryScope},
@@ -221,10 +219,10 @@ absl::Status CheckRole(const Permission& permission, const Caller& caller, bool 
   if (permission.self && self) return absl::OkStatus();
   if ((permission.roles & RoleBit(caller.role)) == 0) {
     std::string required(RoleName(LeastRole(permission.roles)));
-    return Error(v1::ERROR_REASON_ROLE_REQUIRED,
-                 StrCat("This needs the role ", required, "; yours is ",
-                              RoleName(caller.role), "."),
-                 {{"required_role", required}});
+    return Error(
+        v1::ERROR_REASON_ROLE_REQUIRED,
+        StrCat("This needs the role ", required, "; yours is ", RoleName(caller.role), "."),
+        {{"required_role", required}});
   }
   if (permission.agents_only && caller.kind != v1::MEMBER_KIND_AGENT) {
     return Error(v1::ERROR_REASON_ROLE_REQUIRED,

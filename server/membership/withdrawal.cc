@@ -36,11 +36,12 @@ absl::Status WithdrawContribution(store::Transaction& transaction, const store::
   // The machine looks at the round again; one that merges begins anew, because
   // the holder of the old token can no longer commit.
   return transaction
-      .Execute("UPDATE rounds SET due_at = $3, "
-               "lease_token = lease_token + CASE WHEN state = $4 THEN 1 ELSE 0 END, "
-               "lease_until = CASE WHEN state = $4 THEN NULL ELSE lease_until END "
-               "WHERE repository = $1 AND number = $2",
-               store::Params().Text(repository).Int(round).Time(now).Int(kMerging))
+      .Execute(
+          "UPDATE rounds SET due_at = $3, "
+          "lease_token = lease_token + CASE WHEN state = $4 THEN 1 ELSE 0 END, "
+          "lease_until = CASE WHEN state = $4 THEN NULL ELSE lease_until END "
+          "WHERE repository = $1 AND number = $2",
+          store::Params().Text(repository).Int(round).Time(now).Int(kMerging))
       .status();
 }
 
@@ -62,13 +63,10 @@ absl::Status WithdrawWork(store::Transaction& transaction, std::string_view memb
   for (const store::Row& round : rounds) {
     FEDERITY_ASSIGN_OR_RETURN(
         const store::Rows contributions,
-        transaction.Execute("SELECT id, repository, round FROM contributions WHERE repository = $1 "
-                            "AND round = $2 AND member = $3 AND state <= $4 FOR UPDATE",
-                            store::Params()
-                                .Text(round.Text(0))
-                                .Int(round.Int(1))
-                                .Text(member_id)
-                                .Int(last_state)));
+        transaction.Execute(
+            "SELECT id, repository, round FROM contributions WHERE repository = $1 "
+            "AND round = $2 AND member = $3 AND state <= $4 FOR UPDATE",
+            store::Params().Text(round.Text(0)).Int(round.Int(1)).Text(member_id).Int(last_state)));
     for (const store::Row& contribution : contributions) {
       FEDERITY_RETURN_IF_ERROR(WithdrawContribution(transaction, contribution, leaving, now));
     }
@@ -78,11 +76,11 @@ absl::Status WithdrawWork(store::Transaction& transaction, std::string_view memb
       const store::Rows answers,
       transaction.Execute(
           StrCat("UPDATE statistics_answers a SET answered_at = $2, sums = NULL, "
-                       "abstained = 'the member left' FROM statistics_runs s "
-                       "WHERE a.member = $1 AND s.repository = a.repository AND s.number = a.run "
-                       "AND s.state = $3",
-                       leaving == Leaving::kRemoved ? "" : " AND a.answered_at IS NULL",
-                       " RETURNING a.repository"),
+                 "abstained = 'the member left' FROM statistics_runs s "
+                 "WHERE a.member = $1 AND s.repository = a.repository AND s.number = a.run "
+                 "AND s.state = $3",
+                 leaving == Leaving::kRemoved ? "" : " AND a.answered_at IS NULL",
+                 " RETURNING a.repository"),
           store::Params().Text(member_id).Time(now).Int(kCollecting)));
   for (const store::Row& row : answers) repositories.insert(row.Text(0));
   for (const std::string& repository : repositories) {

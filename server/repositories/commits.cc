@@ -78,13 +78,10 @@ CommitRow FromRow(const store::Row& row) {
 absl::Status InsertBlobRow(store::Transaction& transaction, const NewCommit& commit,
                            std::string_view digest, int64_t size_bytes) {
   return transaction
-      .Execute("INSERT INTO blobs (repository, digest, size_bytes, created_at) "
-               "VALUES ($1, $2, $3, $4) ON CONFLICT (repository, digest) DO NOTHING",
-               store::Params()
-                   .Text(commit.repository)
-                   .Text(digest)
-                   .Int(size_bytes)
-                   .Time(commit.now))
+      .Execute(
+          "INSERT INTO blobs (repository, digest, size_bytes, created_at) "
+          "VALUES ($1, $2, $3, $4) ON CONFLICT (repository, digest) DO NOTHING",
+          store::Params().Text(commit.repository).Text(digest).Int(size_bytes).Time(commit.now))
       .status();
 }
 
@@ -104,12 +101,13 @@ absl::Status InsertCommitRow(store::Transaction& transaction, const NewCommit& c
   params.Int(commit.contribution_count).Int(commit.examples).OptionalText(commit.creator);
   params.Time(commit.now);
   return transaction
-      .Execute("INSERT INTO commits (repository, digest, version, parent, program_digest, "
-               "program_bytes, weights_digest, weights_bytes, parameter_count, plan_digest, "
-               "standardisation_digest, message, round, contribution_count, examples, creator, "
-               "created_at) SELECT $1, $2, coalesce(max(c.version), 0) + 1, $3, $4, $5, $6, $7, "
-               "$8, $9, $10, $11, $12, $13, $14, $15, $16 FROM commits c WHERE c.repository = $1",
-               params)
+      .Execute(
+          "INSERT INTO commits (repository, digest, version, parent, program_digest, "
+          "program_bytes, weights_digest, weights_bytes, parameter_count, plan_digest, "
+          "standardisation_digest, message, round, contribution_count, examples, creator, "
+          "created_at) SELECT $1, $2, coalesce(max(c.version), 0) + 1, $3, $4, $5, $6, $7, "
+          "$8, $9, $10, $11, $12, $13, $14, $15, $16 FROM commits c WHERE c.repository = $1",
+          params)
       .status();
 }
 
@@ -120,8 +118,7 @@ bool IsLowerHex(std::string_view text) {
 }
 
 absl::StatusOr<std::optional<CommitRow>> FindOne(store::Transaction& transaction,
-                                                 std::string_view condition,
-                                                 store::Params params) {
+                                                 std::string_view condition, store::Params params) {
   FEDERITY_ASSIGN_OR_RETURN(std::optional<store::Row> row,
                             transaction.QueryOptional(SelectCommits(condition), params));
   if (!row.has_value()) return std::optional<CommitRow>();
@@ -141,8 +138,8 @@ absl::StatusOr<std::optional<CommitRow>> FindByPrefix(store::Transaction& transa
   const std::string list = absl::StrJoin(rows, ", ", [](std::string* out, const store::Row& row) {
     out->append(StrCat("v", row.Int(1), " ", HexOfDigest(row.Text(0)).substr(0, 12)));
   });
-  return InvalidArgument("name", StrCat("Several commits begin with ", digits, ": ", list,
-                                        "; give more digits."));
+  return InvalidArgument(
+      "name", StrCat("Several commits begin with ", digits, ": ", list, "; give more digits."));
 }
 
 }  // namespace
@@ -185,11 +182,10 @@ absl::StatusOr<CommitRow> InsertCommit(store::Transaction& transaction, const Ne
   FEDERITY_RETURN_IF_ERROR(
       InsertBlobRow(transaction, commit, commit.weights_digest, commit.weights_bytes));
   FEDERITY_RETURN_IF_ERROR(InsertCommitRow(transaction, commit, digest));
-  FEDERITY_RETURN_IF_ERROR(
-      transaction
-          .Execute("UPDATE repositories SET head = $2 WHERE id = $1",
-                   store::Params().Text(commit.repository).Text(digest))
-          .status());
+  FEDERITY_RETURN_IF_ERROR(transaction
+                               .Execute("UPDATE repositories SET head = $2 WHERE id = $1",
+                                        store::Params().Text(commit.repository).Text(digest))
+                               .status());
   FEDERITY_RETURN_IF_ERROR(transaction.Notify(RepositoryTopic(commit.repository)));
   return GetCommit(transaction, commit.repository, digest);
 }
@@ -211,19 +207,17 @@ absl::StatusOr<CommitRow> ResolveCommit(store::Transaction& transaction,
   const std::string digits = HexOfDigest(text);
   if (text == "head") {
     FEDERITY_ASSIGN_OR_RETURN(
-        commit, FindOne(transaction,
-                        "AND c.digest = (SELECT head FROM repositories WHERE id = $1)",
+        commit, FindOne(transaction, "AND c.digest = (SELECT head FROM repositories WHERE id = $1)",
                         store::Params().Text(repository)));
     if (!commit.has_value()) return NotFound("The head (the repository has no commit yet)");
     return *std::move(commit);
   }
-  if (text.size() > 1 && text[0] == 'v' &&
-      std::all_of(text.begin() + 1, text.end(),
-                  [](char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); })) {
+  if (text.size() > 1 && text[0] == 'v' && std::all_of(text.begin() + 1, text.end(), [](char c) {
+        return absl::ascii_isdigit(static_cast<unsigned char>(c));
+      })) {
     if (absl::SimpleAtoi(text.substr(1), &version)) {
-      FEDERITY_ASSIGN_OR_RETURN(
-          commit, FindOne(transaction, "AND c.version = $2",
-                          store::Params().Text(repository).Int(version)));
+      FEDERITY_ASSIGN_OR_RETURN(commit, FindOne(transaction, "AND c.version = $2",
+                                                store::Params().Text(repository).Int(version)));
     }
   } else {
     // A tag before a prefix: tags like "facade" are also hexadecimal.
@@ -246,10 +240,9 @@ absl::StatusOr<std::vector<CommitRow>> ListCommits(store::Transaction& transacti
                                                    int limit) {
   FEDERITY_ASSIGN_OR_RETURN(
       store::Rows rows,
-      transaction.Execute(
-          SelectCommits("AND ($2::bigint = 0 OR c.version < $2::bigint) "
-                        "ORDER BY c.version DESC LIMIT $3"),
-          store::Params().Text(repository).Int(before).Int(limit)));
+      transaction.Execute(SelectCommits("AND ($2::bigint = 0 OR c.version < $2::bigint) "
+                                        "ORDER BY c.version DESC LIMIT $3"),
+                          store::Params().Text(repository).Int(before).Int(limit)));
   std::vector<CommitRow> commits;
   for (const store::Row& row : rows) commits.push_back(FromRow(row));
   return commits;

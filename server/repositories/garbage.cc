@@ -53,11 +53,10 @@ absl::Status CollectBlobs(store::Transaction& transaction, blobs::BlobStore& sto
   for (const crypto::Digest& digest : sealed) {
     const std::string text = digest.ToString();
     if (referenced.contains(text)) continue;
-    FEDERITY_RETURN_IF_ERROR(
-        transaction
-            .Execute("DELETE FROM blobs WHERE repository = $1 AND digest = $2",
-                     store::Params().Text(repository).Text(text))
-            .status());
+    FEDERITY_RETURN_IF_ERROR(transaction
+                                 .Execute("DELETE FROM blobs WHERE repository = $1 AND digest = $2",
+                                          store::Params().Text(repository).Text(text))
+                                 .status());
     // Files first would be wrong: a row without its file is a promise broken, a
     // file without its row is found again. But both stand under the row's lock,
     // and a commit that fails now leaves a row that nothing refers to.
@@ -73,8 +72,8 @@ absl::Status CollectPartials(store::Transaction& transaction, blobs::BlobStore& 
   if (partials.empty()) return absl::OkStatus();
   FEDERITY_ASSIGN_OR_RETURN(
       const auto open,
-      SelectSet(transaction,
-                "SELECT id::text FROM uploads WHERE repository = $1 AND NOT complete", repository));
+      SelectSet(transaction, "SELECT id::text FROM uploads WHERE repository = $1 AND NOT complete",
+                repository));
   for (const std::string& upload : partials) {
     if (open.contains(upload)) continue;
     FEDERITY_RETURN_IF_ERROR(store.DeletePartial(repository, upload));

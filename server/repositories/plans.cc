@@ -59,10 +59,9 @@ absl::StatusOr<PlanRow> CurrentPlan(store::Transaction& transaction, std::string
 absl::StatusOr<PlanRow> GetPlan(store::Transaction& transaction, std::string_view repository,
                                 std::string_view digest) {
   FEDERITY_ASSIGN_OR_RETURN(const std::string full, NormaliseDigest(digest));
-  FEDERITY_ASSIGN_OR_RETURN(
-      std::optional<store::Row> row,
-      transaction.QueryOptional(SelectPlans("AND p.digest = $2"),
-                                store::Params().Text(repository).Text(full)));
+  FEDERITY_ASSIGN_OR_RETURN(std::optional<store::Row> row,
+                            transaction.QueryOptional(SelectPlans("AND p.digest = $2"),
+                                                      store::Params().Text(repository).Text(full)));
   if (!row.has_value()) return NotFound(StrCat("the plan ", full));
   return FromRow(*row);
 }

@@ -19,9 +19,9 @@ namespace federity::repositories {
 // within the caller's transaction.
 
 struct PlanRow {
-  std::string digest;  // "sha256:…"
-  std::string toml;    // canonical
-  std::string creator; // member's resource name; empty: none
+  std::string digest;   // "sha256:…"
+  std::string toml;     // canonical
+  std::string creator;  // member's resource name; empty: none
   absl::Time created_at;
 
   absl::StatusOr<Plan> Parse() const;

@@ -32,8 +32,8 @@ absl::StatusOr<std::optional<CommitRow>> FindParent(store::Transaction& transact
   absl::StatusOr<ResourceName> name = ParseResourceName(request.parent_commit);
   if (!name.ok() || name->collection != "commits" || !name->subcollection.empty() ||
       name->repository_name() != request.repository_name) {
-    return InvalidArgument("parent_commit", StrCat("\"", request.parent_commit,
-                                                   "\" is no commit of this repository"));
+    return InvalidArgument(
+        "parent_commit", StrCat("\"", request.parent_commit, "\" is no commit of this repository"));
   }
   if (!repository.head.has_value()) return HeadMoved(repository.head);
   FEDERITY_ASSIGN_OR_RETURN(CommitRow parent,
@@ -99,9 +99,8 @@ absl::StatusOr<CheckedPush> CheckPush(store::Database& database, blobs::BlobStor
     return NothingChanged(inputs.parent->digest);
   }
 
-  FEDERITY_ASSIGN_OR_RETURN(
-      const std::unique_ptr<blobs::BlobReader> weights,
-      OpenBlob(blobs, request.repository, push.weights_digest, inputs.key));
+  FEDERITY_ASSIGN_OR_RETURN(const std::unique_ptr<blobs::BlobReader> weights,
+                            OpenBlob(blobs, request.repository, push.weights_digest, inputs.key));
   FEDERITY_ASSIGN_OR_RETURN(const tensor::TensorSpec spec, ReadWeightsSpec(*weights));
   if (same_program) {
     FEDERITY_ASSIGN_OR_RETURN(
@@ -119,9 +118,8 @@ absl::StatusOr<CheckedPush> CheckPush(store::Database& database, blobs::BlobStor
 
 absl::StatusOr<CommitRow> Push(store::Transaction& transaction, const CheckedPush& push) {
   const PushRequest& request = push.request;
-  FEDERITY_ASSIGN_OR_RETURN(
-      const RepositoryRow repository,
-      GetRepository(transaction, request.repository, Lock::kForUpdate));
+  FEDERITY_ASSIGN_OR_RETURN(const RepositoryRow repository,
+                            GetRepository(transaction, request.repository, Lock::kForUpdate));
   FEDERITY_RETURN_IF_ERROR(CheckNoRoundRuns(transaction, request.repository));
   // Again, because uploads may have expired, and their blobs with them, since.
   for (const std::string& name : {request.weights_upload, request.program_upload}) {
@@ -150,9 +148,8 @@ absl::StatusOr<CommitRow> Push(store::Transaction& transaction, const CheckedPus
 
 absl::StatusOr<CommitRow> Revert(store::Transaction& transaction, const RevertRequest& request) {
   FEDERITY_RETURN_IF_ERROR(CheckText("message", request.message, kMaxMessage, true));
-  FEDERITY_ASSIGN_OR_RETURN(
-      const RepositoryRow repository,
-      GetRepository(transaction, request.repository, Lock::kForUpdate));
+  FEDERITY_ASSIGN_OR_RETURN(const RepositoryRow repository,
+                            GetRepository(transaction, request.repository, Lock::kForUpdate));
   FEDERITY_RETURN_IF_ERROR(CheckNoRoundRuns(transaction, request.repository));
   FEDERITY_ASSIGN_OR_RETURN(const CommitRow target,
                             ResolveCommit(transaction, request.repository, request.reference));

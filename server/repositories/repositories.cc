@@ -87,8 +87,8 @@ absl::StatusOr<std::string> CreateRepository(store::Transaction& transaction,
   }
   FEDERITY_RETURN_IF_ERROR(CheckText("description", repository.description, 500, false));
   const std::string id = crypto::RandomUuid();
-  const std::string wrapped = crypto::WrapSecret(key_file, KeyLabel(id),
-                                                 crypto::RandomSecret(crypto::kAeadKeySize));
+  const std::string wrapped =
+      crypto::WrapSecret(key_file, KeyLabel(id), crypto::RandomSecret(crypto::kAeadKeySize));
   const std::string plan_digest = PlanDigest(repository.plan).ToString();
   FEDERITY_RETURN_IF_ERROR(
       transaction
@@ -156,8 +156,7 @@ absl::Status DeleteRepository(store::Transaction& transaction, std::string_view 
   return transaction.Notify(RepositoryTopic(repository));
 }
 
-absl::StatusOr<crypto::Secret> BlobKey(store::Transaction& transaction,
-                                       std::string_view repository,
+absl::StatusOr<crypto::Secret> BlobKey(store::Transaction& transaction, std::string_view repository,
                                        const crypto::Secret& key_file) {
   FEDERITY_ASSIGN_OR_RETURN(
       std::optional<store::Row> row,

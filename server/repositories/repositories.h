@@ -73,8 +73,7 @@ absl::Status DeleteRepository(store::Transaction& transaction, std::string_view 
                               absl::Time now);
 
 // The blob key, 32 bytes; NOT_FOUND once the repository is deleted.
-absl::StatusOr<crypto::Secret> BlobKey(store::Transaction& transaction,
-                                       std::string_view repository,
+absl::StatusOr<crypto::Secret> BlobKey(store::Transaction& transaction, std::string_view repository,
                                        const crypto::Secret& key_file);
 
 // ROUND_IN_PROGRESS while a round recruits, trains or merges.

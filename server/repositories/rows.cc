@@ -30,12 +30,13 @@ std::vector<int64_t> ParseIntegers(std::string_view text) {
 }
 
 std::string FormatReals(const std::vector<double>& values) {
-  return StrCat("{", absl::StrJoin(values, ",",
-                                   [](std::string* out, double value) {
-                                     char text[32];
-                                     std::snprintf(text, sizeof text, "%.17g", value);
-                                     out->append(text);
-                                   }),
+  return StrCat("{",
+                absl::StrJoin(values, ",",
+                              [](std::string* out, double value) {
+                                char text[32];
+                                std::snprintf(text, sizeof text, "%.17g", value);
+                                out->append(text);
+                              }),
                 "}");
 }
 

@@ -23,11 +23,11 @@ absl::Status CheckTagName(std::string_view name) {
         return IsDigit(c) || (c >= 'a' && c <= 'z') || c == '.' || c == '-';
       });
   if (!characters) {
-    return InvalidArgument("name", StrCat("\"", name,
-                                          "\" is no tag: 1 to 63 of a-z, 0-9, full stop and -"));
+    return InvalidArgument(
+        "name", StrCat("\"", name, "\" is no tag: 1 to 63 of a-z, 0-9, full stop and -"));
   }
-  if (name == "head" || (name.size() > 1 && name[0] == 'v' &&
-                         std::all_of(name.begin() + 1, name.end(), IsDigit))) {
+  if (name == "head" ||
+      (name.size() > 1 && name[0] == 'v' && std::all_of(name.begin() + 1, name.end(), IsDigit))) {
     return InvalidArgument("name", StrCat("\"", name, "\" can't be a tag: it names a commit by ",
                                           name == "head" ? "position" : "version"));
   }

@@ -44,10 +44,10 @@ absl::Status CheckMemberLimits(store::Transaction& transaction, const NewUpload&
                                 "they expire."));
   }
   if (row.Int(1) > limits.max_open_bytes - upload.size_bytes) {
-    return LimitExceeded("open_upload_bytes",
-                         StrCat("Your open uploads declare ", row.Int(1), " bytes; with ",
-                                upload.size_bytes, " more they would exceed ",
-                                limits.max_open_bytes, "."));
+    return LimitExceeded(
+        "open_upload_bytes",
+        StrCat("Your open uploads declare ", row.Int(1), " bytes; with ", upload.size_bytes,
+               " more they would exceed ", limits.max_open_bytes, "."));
   }
   return absl::OkStatus();
 }
@@ -61,9 +61,10 @@ absl::StatusOr<UploadRow> CreateUpload(store::Transaction& transaction, const Ne
                                                 "; an upload has at least one byte"));
   }
   if (upload.size_bytes > limits.max_upload_bytes) {
-    return Error(v1::ERROR_REASON_UPLOAD_TOO_LARGE,
-                 StrCat("The upload has ", upload.size_bytes, " bytes; this coordinator takes at "
-                        "most ", limits.max_upload_bytes, "."));
+    return Error(v1::ERROR_REASON_UPLOAD_TOO_LARGE, StrCat("The upload has ", upload.size_bytes,
+                                                           " bytes; this coordinator takes at "
+                                                           "most ",
+                                                           limits.max_upload_bytes, "."));
   }
   if (absl::StatusOr<crypto::Digest> digest = crypto::ParseDigest(upload.digest); !digest.ok()) {
     return InvalidArgument("digest", "digest must be \"sha256:\" and 64 hexadecimal digits");
@@ -73,7 +74,8 @@ absl::StatusOr<UploadRow> CreateUpload(store::Transaction& transaction, const Ne
       const store::Row row,
       transaction.QueryOne(
           StrCat("INSERT INTO uploads (id, repository, member, size_bytes, digest, created_at, "
-                 "expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING ", kColumns),
+                 "expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING ",
+                 kColumns),
           store::Params()
               .Text(crypto::RandomUuid())
               .Text(upload.repository)
@@ -92,7 +94,8 @@ absl::StatusOr<UploadRow> GetUpload(store::Transaction& transaction, std::string
   if (membership::IsUuid(upload)) {
     FEDERITY_ASSIGN_OR_RETURN(
         row, transaction.QueryOptional(
-                 StrCat("SELECT ", kColumns, " FROM uploads WHERE id = $1 AND repository = $2 AND "
+                 StrCat("SELECT ", kColumns,
+                        " FROM uploads WHERE id = $1 AND repository = $2 AND "
                         "member = $3 AND expires_at > $4"),
                  store::Params().Text(upload).Text(repository).Text(member).Time(now)));
   }
@@ -118,8 +121,7 @@ absl::StatusOr<UploadRow> GetCompleteUpload(store::Transaction& transaction,
 }
 
 absl::Status ConsumeUpload(store::Transaction& transaction, std::string_view upload) {
-  return transaction
-      .Execute("DELETE FROM uploads WHERE id = $1", store::Params().Text(upload))
+  return transaction.Execute("DELETE FROM uploads WHERE id = $1", store::Params().Text(upload))
       .status();
 }
 

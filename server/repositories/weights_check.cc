@@ -75,14 +75,15 @@ std::string Describe(const tensor::TensorInfo& tensor) {
 absl::StatusOr<tensor::TensorSpec> ReadWeightsSpec(blobs::BlobReader& weights) {
   char first[8];
   if (weights.size_bytes() < static_cast<int64_t>(sizeof first)) {
-    return Invalid(StrCat("The weights have ", weights.size_bytes(), " bytes: no safetensors file."));
+    return Invalid(
+        StrCat("The weights have ", weights.size_bytes(), " bytes: no safetensors file."));
   }
   FEDERITY_RETURN_IF_ERROR(weights.Read(0, first));
   FEDERITY_ASSIGN_OR_RETURN(const int64_t length,
                             tensor::HeaderLength(std::string_view(first, sizeof first)));
   if (length > weights.size_bytes()) {
-    return Invalid(StrCat("The header claims ", length, " bytes, the file has ",
-                          weights.size_bytes(), "."));
+    return Invalid(
+        StrCat("The header claims ", length, " bytes, the file has ", weights.size_bytes(), "."));
   }
   std::string prefix(static_cast<size_t>(length), '\0');
   FEDERITY_RETURN_IF_ERROR(weights.Read(0, prefix));
@@ -92,8 +93,8 @@ absl::StatusOr<tensor::TensorSpec> ReadWeightsSpec(blobs::BlobReader& weights) {
                           tensor::kWeightsEncoding, "\"."));
   }
   if (length + spec.data_bytes() != weights.size_bytes()) {
-    return Invalid(StrCat("The header promises ", length + spec.data_bytes(), " bytes, the file has ",
-                          weights.size_bytes(), "."));
+    return Invalid(StrCat("The header promises ", length + spec.data_bytes(),
+                          " bytes, the file has ", weights.size_bytes(), "."));
   }
   // What no update can be made for must not become a commit.
   if (absl::Status delta = tensor::PlainDeltaSpec(spec).status(); !delta.ok()) {
@@ -130,11 +131,11 @@ absl::Status CheckSameTensors(const tensor::TensorSpec& expected,
   const size_t common = std::min(expected.tensors.size(), actual.tensors.size());
   for (size_t i = 0; i < common; ++i) {
     if (actual.tensors[i] == expected.tensors[i]) continue;
-    return Error(v1::ERROR_REASON_TENSORS_MISMATCH,
-                 StrCat("Tensor ", i + 1, " is ", Describe(actual.tensors[i]),
-                        "; the parent commit has ", Describe(expected.tensors[i]),
-                        ". With another architecture, push its program too."),
-                 {{"tensor", actual.tensors[i].name}});
+    return Error(
+        v1::ERROR_REASON_TENSORS_MISMATCH,
+        StrCat("Tensor ", i + 1, " is ", Describe(actual.tensors[i]), "; the parent commit has ",
+               Describe(expected.tensors[i]), ". With another architecture, push its program too."),
+        {{"tensor", actual.tensors[i].name}});
   }
   if (actual.tensors.size() != expected.tensors.size()) {
     const auto& longer = actual.tensors.size() > common ? actual : expected;

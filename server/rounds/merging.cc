@@ -130,7 +130,11 @@ absl::StatusOr<NewWeights> Merge(const RoundDependencies& dependencies,
     FEDERITY_ASSIGN_OR_RETURN(const crypto::Digest delta,
                               crypto::ParseDigest(contribution.delta_digest.value_or("")));
     inputs.push_back(
-        {.open = [&, delta] { return dependencies.blobs.OpenReader(repository, delta, work.key); },
+        {.open = [&, delta]() -> absl::StatusOr<std::unique_ptr<blobs::BlobReader>> {
+           auto reader = dependencies.blobs.OpenReader(repository, delta, work.key);
+           if (!absl::IsNotFound(reader.status())) return reader;
+           return Error(v1::ERROR_REASON_BLOB_CORRUPT, "an accepted update is gone from the disk");
+         },
          .weight = std::min(contribution.examples, work.round.max_examples)});
   }
   const std::string partial = crypto::RandomUuid();

@@ -35,12 +35,13 @@ struct ApiFixture::Services {
 };
 
 ApiFixture::ApiFixture(const AddServices& add) {
-  authority_ = Require(membership::CertificateAuthority::LoadOrCreate(
-      database(), crypto::RandomSecret(32), clock_));
-  dispatcher_ = std::make_unique<api::Dispatcher>(
-      database(), clock_, authority_->DeriveKey("federity/dispatcher/v1"));
+  authority_ =
+      Require(membership::CertificateAuthority::LoadOrCreate(database(), key_file_, clock_));
+  dispatcher_ = std::make_unique<api::Dispatcher>(database(), clock_,
+                                                  authority_->DeriveKey("federity/dispatcher/v1"));
   services_ = std::make_unique<Services>(*this, "coordinator.example:8443");
-  const auto certificate = Require(authority_->IssueServer({"localhost", "127.0.0.1"}, absl::Now()));
+  const auto certificate =
+      Require(authority_->IssueServer({"localhost", "127.0.0.1"}, absl::Now()));
   // Asks for a client's certificate, does not insist, verifies what is shown.
   grpc::SslServerCredentialsOptions tls(GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY);
   tls.pem_root_certs = authority_->certificate_pem();
@@ -57,9 +58,7 @@ ApiFixture::ApiFixture(const AddServices& add) {
   address_ = StrCat("127.0.0.1:", port);
 }
 
-ApiFixture::~ApiFixture() {
-  server_->Shutdown(absl::ToChronoTime(absl::Now() + absl::Seconds(5)));
-}
+ApiFixture::~ApiFixture() { server_->Shutdown(absl::ToChronoTime(absl::Now() + absl::Seconds(5))); }
 
 store::Rows ApiFixture::Sql(std::string_view sql, const store::Params& params) {
   store::Rows rows;
@@ -123,9 +122,8 @@ ApiFixture::Member ApiFixture::MakeMember(const MemberSpec& spec) {
 }
 
 ApiFixture::Member ApiFixture::MakeOwner(const std::string& organization) {
-  return MakeMember({.organization = organization,
-                     .scope_organization = organization,
-                     .role = v1::ROLE_OWNER});
+  return MakeMember(
+      {.organization = organization, .scope_organization = organization, .role = v1::ROLE_OWNER});
 }
 
 ApiFixture::Member ApiFixture::MakeMember(const std::string& scope_organization,

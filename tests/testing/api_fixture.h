@@ -57,6 +57,7 @@ class ApiFixture {
   store::Database& database() { return postgres_.database(); }
   TestClock& clock() { return clock_; }
   const membership::CertificateAuthority& authority() const { return *authority_; }
+  const crypto::Secret& key_file() const { return key_file_; }
   api::Dispatcher& dispatcher() { return *dispatcher_; }
   const std::string& address() const { return address_; }  // "127.0.0.1:port"
 
@@ -99,6 +100,7 @@ class ApiFixture {
  private:
   TempPostgres postgres_;
   TestClock clock_;
+  const crypto::Secret key_file_ = crypto::RandomSecret(32);
   std::unique_ptr<membership::CertificateAuthority> authority_;
   std::unique_ptr<api::Dispatcher> dispatcher_;
   struct Services;

@@ -78,6 +78,7 @@ CREATE TABLE agents (
   not_ready text NOT NULL DEFAULT ''
 );
 
+-- Spent ones; a nonce that nobody used yet is kept nowhere.
 CREATE TABLE renewal_nonces (
   nonce bytea PRIMARY KEY,
   member uuid NOT NULL REFERENCES members(id),
@@ -90,7 +91,7 @@ CREATE TABLE requests (
   request_id text NOT NULL,
   method text NOT NULL,
   request_digest bytea NOT NULL,
-  response bytea NOT NULL,
+  response bytea NOT NULL,                 -- sealed: an invitation's holds its link
   created_at timestamptz NOT NULL,
   PRIMARY KEY (member, request_id)
 );

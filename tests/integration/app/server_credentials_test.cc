@@ -11,6 +11,7 @@
 #include "absl/time/clock.h"
 #include "common/crypto/certificates.h"
 #include "common/rpc/channel.h"
+#include "federity/v1/membership.grpc.pb.h"
 #include "tests/testing/temp_postgres.h"
 
 namespace federity::app {
@@ -59,6 +60,8 @@ TEST_CASE("The server certificate is renewed at half of its life, without a rest
   int port = 0;
   builder.AddListeningPort("127.0.0.1:0", (*credentials)->grpc_credentials(absl::Seconds(1)),
                            &port);
+  v1::MembershipService::CallbackService service;  // its threads answer health too
+  builder.RegisterService(&service);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   REQUIRE(server != nullptr);
 

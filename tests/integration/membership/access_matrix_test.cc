@@ -79,18 +79,18 @@ const std::map<std::string, Expected>& Table() {
 }
 // Without a resource: everybody, but for administrators and repositories.
 const std::map<std::string, std::string>& ScopelessTable() {
-  static const auto* const table = new std::map<std::string, std::string>{
-      {"MembershipService/GetCaller", "AOMCVU"},
-      {"RepositoryService/ListRepositories", "OMCVU"},
-      {"ServerService/GetServerInfo", "AOMCVU"}};
+  static const auto* const table =
+      new std::map<std::string, std::string>{{"MembershipService/GetCaller", "AOMCVU"},
+                                             {"RepositoryService/ListRepositories", "OMCVU"},
+                                             {"ServerService/GetServerInfo", "AOMCVU"}};
   return *table;
 }
 
 const google::protobuf::MethodDescriptor* FindMethod(const std::string& name) {
   // Naming a message makes the linker take its file, and with it the services.
   static const std::vector<const google::protobuf::Descriptor*> files = {
-      v1::Commit::descriptor(),     v1::Contribution::descriptor(),  v1::Plan::descriptor(),
-      v1::Repository::descriptor(), v1::Round::descriptor(),         v1::StatisticsRun::descriptor(),
+      v1::Commit::descriptor(),     v1::Contribution::descriptor(), v1::Plan::descriptor(),
+      v1::Repository::descriptor(), v1::Round::descriptor(),        v1::StatisticsRun::descriptor(),
       v1::Upload::descriptor()};
   std::string full = "federity.v1." + name;
   std::replace(full.begin(), full.end(), '/', '.');
@@ -148,10 +148,10 @@ class ProbeReactor final : public grpc::ServerGenericBidiReactor {
     if (method->client_streaming() || method->server_streaming()) {
       const auto* field = method->input_type()->FindFieldByName("name");
       if (field == nullptr) field = method->input_type()->FindFieldByName("parent");
-      return rpc::ToGrpc(dispatcher_
-                             .Authorise(context_, path,
-                                        request->GetReflection()->GetString(*request, field))
-                             .status());
+      return rpc::ToGrpc(
+          dispatcher_
+              .Authorise(context_, path, request->GetReflection()->GetString(*request, field))
+              .status());
     }
     return dispatcher_.Handle(context_, path, *request, response.get(),
                               [](api::Call&, const google::protobuf::Message&,
@@ -275,8 +275,7 @@ void CheckRow(Fixture& fixture, const ApiFixture::Member& member, char letter,
     CHECK(outcome == Outcome::kMalformed);
   } else if (!in_scope) {
     CHECK(outcome == Outcome::kNotFound);
-  } else if (Has(letters, letter) &&
-             (!expected.agent || member.kind == v1::MEMBER_KIND_AGENT)) {
+  } else if (Has(letters, letter) && (!expected.agent || member.kind == v1::MEMBER_KIND_AGENT)) {
     CHECK(IsAllowed(outcome));
   } else {
     CHECK(outcome == Outcome::kRoleRequired);
@@ -295,8 +294,8 @@ TEST_CASE_METHOD(Fixture, "This table and the API have the same methods", "[acce
     for (int i = 0; i < descriptor->method_count(); ++i, ++count) {
       const std::string name = std::string(service) + "/" + descriptor->method(i)->name();
       INFO(name);
-      const bool is_public = name == "MembershipService/Join" ||
-                             name == "MembershipService/RenewCertificate";
+      const bool is_public =
+          name == "MembershipService/Join" || name == "MembershipService/RenewCertificate";
       CHECK((is_public || Table().contains(name) || ScopelessTable().contains(name)));
     }
   }
@@ -417,8 +416,7 @@ TEST_CASE_METHOD(Fixture, "A removed member may nothing at all", "[access]") {
 
 TEST_CASE_METHOD(Fixture, "A method that the table lacks is denied to owners too", "[access]") {
   const auto owner = api.MakeOwner("st-mary");
-  CHECK(ReasonOf(Try(owner, "RoundService/NoSuchMethod", "")) ==
-        v1::ERROR_REASON_METHOD_DENIED);
+  CHECK(ReasonOf(Try(owner, "RoundService/NoSuchMethod", "")) == v1::ERROR_REASON_METHOD_DENIED);
 }
 
 TEST_CASE_METHOD(Fixture, "Malformed names are refused as such", "[access]") {

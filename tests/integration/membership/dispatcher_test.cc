@@ -69,8 +69,9 @@ TEST_CASE_METHOD(Fixture, "A request_id serves one request", "[dispatcher]") {
 
 TEST_CASE_METHOD(Fixture, "A request_id must be a UUID, checked after the role", "[dispatcher]") {
   const auto viewer = api.MakeMember("st-mary", "heart", v1::ROLE_VIEWER);
-  for (const std::string& id : {std::string(), std::string("1"), std::string(36, 'x'),
-                                std::string("'; DROP TABLE requests; --"), std::string(100000, '0')}) {
+  for (const std::string& id :
+       {std::string(), std::string("1"), std::string(36, 'x'),
+        std::string("'; DROP TABLE requests; --"), std::string(100000, '0')}) {
     auto request = InvitationFor(kHeart, v1::ROLE_VIEWER);
     request.set_request_id(id);
     const auto refused = Invite(*owner, request);
@@ -194,8 +195,8 @@ TEST_CASE_METHOD(Fixture, "Audit events come page by page", "[dispatcher]") {
 
 TEST_CASE_METHOD(Fixture, "Being heard from is noted, at most once a minute", "[dispatcher]") {
   const auto seen = [&] {
-    return api.Sql("SELECT last_seen_at FROM members WHERE id = $1",
-                   store::Params().Text(owner->id))[0]
+    return api
+        .Sql("SELECT last_seen_at FROM members WHERE id = $1", store::Params().Text(owner->id))[0]
         .OptionalTime(0);
   };
   CHECK_FALSE(seen().has_value());
@@ -223,8 +224,8 @@ TEST_CASE_METHOD(Fixture, "A fault inside tells the client nothing but a number"
 TEST_CASE_METHOD(Fixture, "The server says who it is", "[dispatcher]") {
   const auto stub = v1::ServerService::NewStub(owner->channel);
   v1::ServerInfo info;
-  REQUIRE(Call(*stub, &v1::ServerService::Stub::GetServerInfo, v1::GetServerInfoRequest(), &info)
-              .ok());
+  REQUIRE(
+      Call(*stub, &v1::ServerService::Stub::GetServerInfo, v1::GetServerInfoRequest(), &info).ok());
   CHECK(info.version() == "1.2.3");
   CHECK(info.schema_version() == store::SchemaVersion());
   CHECK(info.ca_fingerprint() == api.authority().fingerprint().Hex());
@@ -237,13 +238,11 @@ TEST_CASE_METHOD(Fixture, "Handlers see the stream's authorisation end", "[dispa
   constexpr char kWatch[] = "/federity.v1.ContributionService/WatchAssignments";
   api::Authorised stream;
   stream.resource = *ParseResourceName(kHeart);
-  stream.repository.id =
-      api.Sql("SELECT id FROM repositories WHERE name = 'heart'")[0].Text(0);
+  stream.repository.id = api.Sql("SELECT id FROM repositories WHERE name = 'heart'")[0].Text(0);
   stream.caller.member_id = agent.id;
   CHECK(api.dispatcher().StillAuthorised(stream, kWatch).ok());
   REQUIRE(SetRole(owner->channel, agent.name, v1::ROLE_VIEWER).ok());
-  CHECK(Reason(api.dispatcher().StillAuthorised(stream, kWatch)) ==
-        v1::ERROR_REASON_ROLE_REQUIRED);
+  CHECK(Reason(api.dispatcher().StillAuthorised(stream, kWatch)) == v1::ERROR_REASON_ROLE_REQUIRED);
   REQUIRE(SetRole(owner->channel, agent.name, v1::ROLE_CONTRIBUTOR).ok());
   api.Sql("UPDATE repositories SET deleted_at = now() WHERE name = 'heart'");
   CHECK(Reason(api.dispatcher().StillAuthorised(stream, kWatch)) == v1::ERROR_REASON_NOT_FOUND);

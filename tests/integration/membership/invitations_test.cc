@@ -114,7 +114,9 @@ TEST_CASE_METHOD(Fixture, "Nobody gives a role above its own", "[membership]") {
   const auto maintainer = api.MakeMember("st-mary", "heart", v1::ROLE_MAINTAINER);
   const auto administrator = api.MakeAdministrator();
   const auto invite = [&](const ApiFixture::Member& member, const std::string& parent,
-                          v1::Role role) { return Reason(Invite(member, InvitationFor(parent, role))); };
+                          v1::Role role) {
+    return Reason(Invite(member, InvitationFor(parent, role)));
+  };
   for (v1::Role role : {v1::ROLE_OWNER, v1::ROLE_MAINTAINER, v1::ROLE_CONTRIBUTOR, v1::ROLE_VIEWER,
                         v1::ROLE_AUDITOR}) {
     INFO(role);
@@ -149,8 +151,8 @@ TEST_CASE_METHOD(Fixture, "Invitations beyond the limits are refused", "[members
   CHECK(refused([](auto& r) { r.set_kind(v1::MEMBER_KIND_UNSPECIFIED); }) == "kind");
   CHECK(refused([](auto& r) { r.set_kind(static_cast<v1::MemberKind>(9)); }) == "kind");
   for (const std::string& name :
-       {std::string("***"), std::string(201, 'a'), std::string("a\nb"),
-        std::string("a\0b", 3), std::string("Coordinator"), std::string("   ")}) {
+       {std::string("***"), std::string(201, 'a'), std::string("a\nb"), std::string("a\0b", 3),
+        std::string("Coordinator"), std::string("   ")}) {
     CHECK(refused([&](auto& r) { r.set_organization_display_name(name); }) ==
           "organization_display_name");
   }
@@ -166,10 +168,11 @@ TEST_CASE_METHOD(Fixture, "Invitations beyond the limits are refused", "[members
 
 TEST_CASE_METHOD(Fixture, "A scope holds 10,000 open invitations", "[membership]") {
   const auto owner = api.MakeOwner("st-mary");
-  api.Sql("INSERT INTO invitations (id, scope_organization, scope_repository, organization, role, "
-          "kind, secret_digest, max_uses, created_at, expires_at) "
-          "SELECT gen_random_uuid(), 'st-mary', r.id, 'st-mary', 5, 1, i::text::bytea, 1, now(), "
-          "now() + interval '1 day' FROM repositories r, generate_series(1, 10000) i");
+  api.Sql(
+      "INSERT INTO invitations (id, scope_organization, scope_repository, organization, role, "
+      "kind, secret_digest, max_uses, created_at, expires_at) "
+      "SELECT gen_random_uuid(), 'st-mary', r.id, 'st-mary', 5, 1, i::text::bytea, 1, now(), "
+      "now() + interval '1 day' FROM repositories r, generate_series(1, 10000) i");
   const auto refused = Invite(owner, InvitationFor(kHeart, v1::ROLE_VIEWER));
   CHECK(Reason(refused) == v1::ERROR_REASON_LIMIT_EXCEEDED);
   CHECK(MetadataOf(refused.status())["limit"] == "10000");
@@ -183,8 +186,7 @@ TEST_CASE_METHOD(Fixture, "Invitations are listed newest first, page by page, wi
   const auto owner = api.MakeOwner("st-mary");
   std::vector<std::string> made;
   for (int i = 0; i < 5; ++i) {
-    made.push_back(
-        Invite(owner, InvitationFor(kHeart, v1::ROLE_VIEWER))->invitation().name());
+    made.push_back(Invite(owner, InvitationFor(kHeart, v1::ROLE_VIEWER))->invitation().name());
     if (i % 2 == 0) api.clock().Advance(absl::Seconds(1));  // some at the same time
   }
   std::vector<std::string> seen;

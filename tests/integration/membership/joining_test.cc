@@ -32,8 +32,8 @@ struct Fixture {
 
 TEST_CASE_METHOD(Fixture, "A link makes a member whose certificate works", "[membership]") {
   const Joiner joiner;
-  const auto joined = Join(api, Link(v1::ROLE_CONTRIBUTOR, v1::MEMBER_KIND_AGENT), joiner,
-                           v1::MEMBER_KIND_AGENT);
+  const auto joined =
+      Join(api, Link(v1::ROLE_CONTRIBUTOR, v1::MEMBER_KIND_AGENT), joiner, v1::MEMBER_KIND_AGENT);
   REQUIRE(joined.ok());
   CHECK(joined->member().role() == v1::ROLE_CONTRIBUTOR);
   CHECK(joined->member().kind() == v1::MEMBER_KIND_AGENT);
@@ -200,8 +200,7 @@ TEST_CASE_METHOD(Fixture, "A member's key makes no second member", "[membership]
   CHECK(Join(api, second, Joiner()).ok());
 }
 
-TEST_CASE_METHOD(Fixture, "Of many who redeem one link at once exactly one joins",
-                 "[membership]") {
+TEST_CASE_METHOD(Fixture, "Of many who redeem one link at once exactly one joins", "[membership]") {
   constexpr int kJoiners = 8;
   const std::string link = Link(v1::ROLE_VIEWER);
   std::atomic<int> joined = 0, used = 0;
@@ -245,8 +244,8 @@ TEST_CASE_METHOD(Fixture, "A link of count 3 makes three members", "[membership]
 }
 
 TEST_CASE_METHOD(Fixture, "Who replaces a member removes it at that moment", "[membership]") {
-  const auto lost = api.MakeMember("st-mary", "heart", v1::ROLE_CONTRIBUTOR, v1::MEMBER_KIND_AGENT,
-                                   "st-luke");
+  const auto lost =
+      api.MakeMember("st-mary", "heart", v1::ROLE_CONTRIBUTOR, v1::MEMBER_KIND_AGENT, "st-luke");
   v1::CreateInvitationRequest request =
       InvitationFor(kHeart, v1::ROLE_CONTRIBUTOR, v1::MEMBER_KIND_AGENT);
   request.set_organization_display_name("St. Luke");
@@ -261,11 +260,11 @@ TEST_CASE_METHOD(Fixture, "Who replaces a member removes it at that moment", "[m
 
 TEST_CASE_METHOD(Fixture, "Only a member of the same organisation and scope is replaced",
                  "[membership]") {
-  const auto member = api.MakeMember("st-mary", "heart", v1::ROLE_CONTRIBUTOR,
-                                     v1::MEMBER_KIND_AGENT, "st-luke");
+  const auto member =
+      api.MakeMember("st-mary", "heart", v1::ROLE_CONTRIBUTOR, v1::MEMBER_KIND_AGENT, "st-luke");
   api.MakeRepository("st-mary", "lung");
-  const auto elsewhere = api.MakeMember("st-mary", "lung", v1::ROLE_CONTRIBUTOR,
-                                        v1::MEMBER_KIND_AGENT, "st-luke");
+  const auto elsewhere =
+      api.MakeMember("st-mary", "lung", v1::ROLE_CONTRIBUTOR, v1::MEMBER_KIND_AGENT, "st-luke");
   const auto maintainer = api.MakeMember("st-mary", "heart", v1::ROLE_MAINTAINER);
   const auto other_owner = api.MakeMember("st-mary", "heart", v1::ROLE_OWNER);
   const auto replace = [&](const ApiFixture::Member& inviter, const std::string& replaced,
@@ -288,8 +287,7 @@ TEST_CASE_METHOD(Fixture, "Only a member of the same organisation and scope is r
 }
 
 TEST_CASE_METHOD(Fixture, "The last owner is replaced by an owner only", "[membership]") {
-  v1::CreateInvitationRequest request =
-      InvitationFor("organizations/st-mary", v1::ROLE_MAINTAINER);
+  v1::CreateInvitationRequest request = InvitationFor("organizations/st-mary", v1::ROLE_MAINTAINER);
   request.set_replaces(owner->name);
   const auto weaker = Invite(*owner, request);
   REQUIRE(weaker.ok());

@@ -20,8 +20,8 @@ absl::StatusOr<v1::ListMembersResponse> List(const ApiFixture::Member& member,
   request.set_page_size(page_size);
   request.set_page_token(page_token);
   v1::ListMembersResponse response;
-  const absl::Status status = Call(
-      *Membership(member.channel), &v1::MembershipService::Stub::ListMembers, request, &response);
+  const absl::Status status = Call(*Membership(member.channel),
+                                   &v1::MembershipService::Stub::ListMembers, request, &response);
   if (!status.ok()) return status;
   return response;
 }
@@ -50,9 +50,10 @@ TEST_CASE_METHOD(Fixture, "Maintainers see what agents offer, others who they ar
   const auto viewer = api.MakeMember("st-mary", "heart", v1::ROLE_VIEWER);
   const auto agent = Agent();
   api.Sql("UPDATE repositories SET plan_digest = 'sha256:p'");
-  api.Sql("INSERT INTO agents (member, online_until, approved_plan_digest, datasets) "
-          "VALUES ($1, $2, 'sha256:p', '[{\"label\":\"icu\",\"kind\":\"table\",\"rows\":42}]')",
-          store::Params().Text(agent.id).Time(api.clock().Now() + absl::Minutes(1)));
+  api.Sql(
+      "INSERT INTO agents (member, online_until, approved_plan_digest, datasets) "
+      "VALUES ($1, $2, 'sha256:p', '[{\"label\":\"icu\",\"kind\":\"table\",\"rows\":42}]')",
+      store::Params().Text(agent.id).Time(api.clock().Now() + absl::Minutes(1)));
 
   v1::Member seen = Find(List(maintainer, kHeart), agent.name);
   CHECK(seen.online());
@@ -86,9 +87,10 @@ TEST_CASE_METHOD(Fixture, "Malformed data set summaries do no harm", "[membershi
   const auto agent = Agent();
   for (const char* datasets : {"[]", "{}", "[1, null, []]", "[{\"rows\":\"many\",\"label\":3}]",
                                "[{\"rows\":1e300}]", "\"x\""}) {
-    api.Sql("INSERT INTO agents (member, datasets) VALUES ($1, $2) ON CONFLICT (member) DO UPDATE "
-            "SET datasets = excluded.datasets",
-            store::Params().Text(agent.id).Text(datasets));
+    api.Sql(
+        "INSERT INTO agents (member, datasets) VALUES ($1, $2) ON CONFLICT (member) DO UPDATE "
+        "SET datasets = excluded.datasets",
+        store::Params().Text(agent.id).Text(datasets));
     CHECK(List(owner, kHeart).ok());
   }
 }
@@ -125,12 +127,10 @@ TEST_CASE_METHOD(Fixture, "A removed member is cut off at once and listed on req
   CHECK(List(owner, kHeart)->members_size() == 0);
   CHECK(Find(List(owner, kHeart, true), agent.name).has_remove_time());
   CHECK(Reason(Remove(owner.channel, agent.name)) == v1::ERROR_REASON_NOT_FOUND);
-  CHECK(Reason(SetRole(owner.channel, agent.name, v1::ROLE_VIEWER)) ==
-        v1::ERROR_REASON_NOT_FOUND);
+  CHECK(Reason(SetRole(owner.channel, agent.name, v1::ROLE_VIEWER)) == v1::ERROR_REASON_NOT_FOUND);
 }
 
-TEST_CASE_METHOD(Fixture, "Removal wakes the member's streams and the repository",
-                 "[membership]") {
+TEST_CASE_METHOD(Fixture, "Removal wakes the member's streams and the repository", "[membership]") {
   const auto owner = api.MakeOwner("st-mary");
   const auto agent = Agent();
   absl::Mutex mutex;
@@ -141,8 +141,7 @@ TEST_CASE_METHOD(Fixture, "Removal wakes the member's streams and the repository
       ++counter;
     };
   };
-  const auto first =
-      api.database().Subscribe(StrCat("member:", agent.id), count(member_woken));
+  const auto first = api.database().Subscribe(StrCat("member:", agent.id), count(member_woken));
   const auto second =
       api.database().Subscribe(StrCat("repository:", repository), count(repository_woken));
   // Subscribers also wake at (re)connections; what comes after the removal counts.
@@ -180,11 +179,9 @@ TEST_CASE_METHOD(Fixture, "The last owner stays", "[membership]") {
   const auto repository_owner = api.MakeMember("st-mary", "heart", v1::ROLE_OWNER);
   // Of the namespace: owners of a repository do not count.
   CHECK(Reason(Remove(owner.channel, owner.name)) == v1::ERROR_REASON_LAST_OWNER);
-  CHECK(Reason(SetRole(owner.channel, owner.name, v1::ROLE_VIEWER)) ==
-        v1::ERROR_REASON_LAST_OWNER);
+  CHECK(Reason(SetRole(owner.channel, owner.name, v1::ROLE_VIEWER)) == v1::ERROR_REASON_LAST_OWNER);
   CHECK(SetRole(owner.channel, owner.name, v1::ROLE_OWNER).ok());
-  CHECK(Reason(Remove(api.MakeAdministrator().channel, owner.name)) ==
-        v1::ERROR_REASON_LAST_OWNER);
+  CHECK(Reason(Remove(api.MakeAdministrator().channel, owner.name)) == v1::ERROR_REASON_LAST_OWNER);
   // Of a repository: owners of the namespace do.
   CHECK(SetRole(repository_owner.channel, repository_owner.name, v1::ROLE_MAINTAINER).ok());
   CHECK(SetRole(owner.channel, repository_owner.name, v1::ROLE_OWNER).ok());
@@ -257,8 +254,8 @@ TEST_CASE("A certificate of another coordinator opens no connection", "[membersh
   CHECK(absl::IsUnavailable(
       GetCaller(here.MakeChannel(foreign->chain_pem, key.private_key_pem)).status()));
   // And the client does not take the other coordinator for its own.
-  const auto channel = rpc::MakeChannel({.address = there.address(),
-                                         .ca_certificate_pem = here.authority().certificate_pem()});
+  const auto channel = rpc::MakeChannel(
+      {.address = there.address(), .ca_certificate_pem = here.authority().certificate_pem()});
   CHECK(absl::IsUnavailable(GetCaller(channel).status()));
 }
 
@@ -268,8 +265,7 @@ TEST_CASE("A server's certificate names no member", "[membership]") {
   REQUIRE(server.ok());
   const absl::Status status =
       GetCaller(api.MakeChannel(server->chain_pem, server->private_key_pem)).status();
-  CHECK((absl::IsUnavailable(status) ||
-         ReasonOf(status) == v1::ERROR_REASON_CERTIFICATE_REQUIRED));
+  CHECK((absl::IsUnavailable(status) || ReasonOf(status) == v1::ERROR_REASON_CERTIFICATE_REQUIRED));
 }
 
 }  // namespace

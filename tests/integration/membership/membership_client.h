@@ -92,8 +92,7 @@ inline absl::Status Remove(const std::shared_ptr<grpc::Channel>& channel, const 
   request.set_withdraw(withdraw);
   request.set_request_id(NewRequestId());
   google::protobuf::Empty response;
-  return Call(*Membership(channel), &v1::MembershipService::Stub::RemoveMember, request,
-              &response);
+  return Call(*Membership(channel), &v1::MembershipService::Stub::RemoveMember, request, &response);
 }
 
 inline absl::StatusOr<v1::Member> SetRole(const std::shared_ptr<grpc::Channel>& channel,
@@ -103,8 +102,8 @@ inline absl::StatusOr<v1::Member> SetRole(const std::shared_ptr<grpc::Channel>& 
   request.set_role(role);
   request.set_request_id(NewRequestId());
   v1::Member member;
-  const absl::Status status = Call(
-      *Membership(channel), &v1::MembershipService::Stub::SetMemberRole, request, &member);
+  const absl::Status status =
+      Call(*Membership(channel), &v1::MembershipService::Stub::SetMemberRole, request, &member);
   if (!status.ok()) return status;
   return member;
 }

@@ -30,17 +30,16 @@ v1::RenewCertificateRequest Signed(const std::string& name, const std::string& n
   request.set_nonce(nonce);
   request.set_certificate_request(certificate_request);
   request.set_version("0.2.0");
-  request.set_signature(key.Sign("federity/renew/v1",
-                                 StrCat(nonce, crypto::Sha256(name).view(),
-                                        crypto::Sha256(certificate_request).view())));
+  request.set_signature(key.Sign(
+      "federity/renew/v1",
+      StrCat(nonce, crypto::Sha256(name).view(), crypto::Sha256(certificate_request).view())));
   return request;
 }
 
 struct Fixture {
   Fixture() {
     api.MakeRepository("st-mary", "heart");
-    agent.emplace(
-        api.MakeMember("st-mary", "heart", v1::ROLE_CONTRIBUTOR, v1::MEMBER_KIND_AGENT));
+    agent.emplace(api.MakeMember("st-mary", "heart", v1::ROLE_CONTRIBUTOR, v1::MEMBER_KIND_AGENT));
   }
   ApiFixture api;
   std::optional<ApiFixture::Member> agent;
@@ -59,8 +58,7 @@ TEST_CASE_METHOD(Fixture, "An expired certificate is renewed without one", "[mem
   const auto renewed =
       Send(api, Signed(agent->name, Nonce(api, agent->name), agent->key, tls.request_der));
   REQUIRE(renewed.ok());
-  const auto caller =
-      GetCaller(api.MakeChannel(renewed->certificate_chain(), tls.private_key_pem));
+  const auto caller = GetCaller(api.MakeChannel(renewed->certificate_chain(), tls.private_key_pem));
   REQUIRE(caller.ok());
   CHECK(caller->name() == agent->name);
   CHECK(caller->version() == "0.2.0");
@@ -82,8 +80,7 @@ TEST_CASE_METHOD(Fixture, "A nonce is 32 bytes, for one use and five minutes", "
         v1::ERROR_REASON_NONCE_INVALID);
 }
 
-TEST_CASE_METHOD(Fixture, "Nonces that were not given to this member are refused",
-                 "[membership]") {
+TEST_CASE_METHOD(Fixture, "Nonces that were not given to this member are refused", "[membership]") {
   const auto other =
       api.MakeMember("st-mary", "heart", v1::ROLE_CONTRIBUTOR, v1::MEMBER_KIND_AGENT);
   const std::string nonce = Nonce(api, agent->name);

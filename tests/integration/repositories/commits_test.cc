@@ -1,9 +1,10 @@
+#include "server/repositories/commits.h"
+
 #include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <limits>
 
-#include "server/repositories/commits.h"
 #include "server/repositories/text.h"
 #include "tests/integration/repositories/repository_fixture.h"
 
@@ -37,8 +38,7 @@ absl::Status SetTag(const ApiFixture::Member& member, const std::string& reposit
   return Call(*stub, &v1::CommitService::Stub::SetTag, request, &response);
 }
 
-absl::Status Revert(const ApiFixture::Member& member, const std::string& name,
-                    v1::Commit* commit) {
+absl::Status Revert(const ApiFixture::Member& member, const std::string& name, v1::Commit* commit) {
   v1::RevertCommitRequest request;
   request.set_name(name);
   request.set_request_id(NewRequestId());
@@ -61,12 +61,11 @@ TEST_CASE_METHOD(RepositoryFixture, "Pushes make a history", "[commits]") {
   CHECK(first.message() == "a push");
   CHECK(first.creator() == owner_.name);
   CHECK(first.round().empty());
-  CHECK(first.digest() ==
-        repositories::CommitDigest({.program_digest = first.program_digest(),
-                                    .weights_digest = first.weights_digest(),
-                                    .plan_digest = first.plan_digest(),
-                                    .message = "a push"})
-            .ToString());
+  CHECK(first.digest() == repositories::CommitDigest({.program_digest = first.program_digest(),
+                                                      .weights_digest = first.weights_digest(),
+                                                      .plan_digest = first.plan_digest(),
+                                                      .message = "a push"})
+                              .ToString());
 
   const v1::Commit second = MustPush(first.name(), "", Weights({4, 5, 6}));
   CHECK(second.version() == 2);
@@ -216,11 +215,12 @@ TEST_CASE_METHOD(RepositoryFixture, "Commits are found by whatever people write"
   }
   // Two digests that begin alike.
   const std::string twin = "sha256:" + Hex(first).substr(0, 8) + std::string(56, '0');
-  api_.Sql("INSERT INTO commits (repository, digest, version, program_digest, program_bytes, "
-           "weights_digest, weights_bytes, parameter_count, plan_digest, created_at) "
-           "SELECT repository, $2, 77, program_digest, 1, weights_digest, 1, 1, plan_digest, now() "
-           "FROM commits WHERE repository = $1 AND version = 1",
-           store::Params().Text(id_).Text(twin));
+  api_.Sql(
+      "INSERT INTO commits (repository, digest, version, program_digest, program_bytes, "
+      "weights_digest, weights_bytes, parameter_count, plan_digest, created_at) "
+      "SELECT repository, $2, 77, program_digest, 1, weights_digest, 1, 1, plan_digest, now() "
+      "FROM commits WHERE repository = $1 AND version = 1",
+      store::Params().Text(id_).Text(twin));
   const absl::Status ambiguous = GetCommit(owner_, Hex(first).substr(0, 8), &commit);
   CheckReason(ambiguous, v1::ERROR_REASON_INVALID_ARGUMENT);
   CHECK(std::string(ambiguous.message()).find("v77") != std::string::npos);
@@ -310,9 +310,10 @@ TEST_CASE_METHOD(RepositoryFixture, "Metrics show from three members on, example
   for (int i = 1; i <= 3; ++i) {
     CHECK(!Log(owner_, name_).commits(0).has_metrics());
     const Member member = MakeMember(v1::ROLE_CONTRIBUTOR);
-    api_.Sql("INSERT INTO evaluations (repository, commit, member, examples, loss_sum, confusion, "
-             "created_at) VALUES ($1, $2, $3, $4, 0.5, ARRAY[1, 2, 3, 10]::bigint[], now())",
-             store::Params().Text(id_).Text(commit.digest()).Text(member.id).Int(10 * i));
+    api_.Sql(
+        "INSERT INTO evaluations (repository, commit, member, examples, loss_sum, confusion, "
+        "created_at) VALUES ($1, $2, $3, $4, 0.5, ARRAY[1, 2, 3, 10]::bigint[], now())",
+        store::Params().Text(id_).Text(commit.digest()).Text(member.id).Int(10 * i));
   }
   v1::Commit shown;
   REQUIRE(GetCommit(viewer, "head", &shown) == absl::OkStatus());
@@ -405,15 +406,14 @@ TEST_CASE_METHOD(RepositoryFixture, "Downloads begin anywhere and end with the m
 TEST_CASE_METHOD(RepositoryFixture, "A damaged blob is told, not served", "[commits]") {
   std::vector<float> values(400'000, 1.5f);
   const v1::Commit commit = MustPush("", "program", Weights(values));
-  const auto path = folder_ / "blobs" / id_ / "sealed" /
-                    repositories::HexOfDigest(commit.weights_digest());
+  const auto path =
+      folder_ / "blobs" / id_ / "sealed" / repositories::HexOfDigest(commit.weights_digest());
   std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
   file.seekp(1'200'000);
   file.put('\x55');
   file.close();
   std::string content;
-  const absl::Status status =
-      Download(owner_, "head", v1::COMMIT_PART_WEIGHTS, 0, &content);
+  const absl::Status status = Download(owner_, "head", v1::COMMIT_PART_WEIGHTS, 0, &content);
   CheckReason(status, v1::ERROR_REASON_BLOB_CORRUPT);
   CHECK(content.size() == 1 << 20);
 }

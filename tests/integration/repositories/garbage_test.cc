@@ -1,6 +1,7 @@
+#include "server/repositories/garbage.h"
+
 #include <chrono>
 
-#include "server/repositories/garbage.h"
 #include "server/repositories/text.h"
 #include "tests/integration/repositories/repository_fixture.h"
 
@@ -24,9 +25,7 @@ class GarbageFixture : public RepositoryFixture {
     REQUIRE(report.status() == absl::OkStatus());
     return *report;
   }
-  bool Exists(const std::string& content) {
-    return store_->Exists(id_, crypto::Sha256(content));
-  }
+  bool Exists(const std::string& content) { return store_->Exists(id_, crypto::Sha256(content)); }
 };
 
 }  // namespace
@@ -86,11 +85,11 @@ TEST_CASE_METHOD(GarbageFixture, "Deltas live as long as their round", "[garbage
   const Member contributor = MakeMember(v1::ROLE_CONTRIBUTOR);
   const std::string upload = Upload(contributor, "a delta");
   StartRound();
-  api_.Sql("INSERT INTO contributions (id, repository, round, member, state, delta_digest, "
-           "created_at, progress_at, updated_at) VALUES (gen_random_uuid(), $1, 1, $2, 4, $3, "
-           "now(), now(), now())",
-           store::Params().Text(id_).Text(contributor.id).Text(
-               crypto::Sha256("a delta").ToString()));
+  api_.Sql(
+      "INSERT INTO contributions (id, repository, round, member, state, delta_digest, "
+      "created_at, progress_at, updated_at) VALUES (gen_random_uuid(), $1, 1, $2, 4, $3, "
+      "now(), now(), now())",
+      store::Params().Text(id_).Text(contributor.id).Text(crypto::Sha256("a delta").ToString()));
   api_.Sql("DELETE FROM uploads WHERE id::text = $1",
            store::Params().Text(upload.substr(upload.rfind('/') + 1)));
   MakeAllOld();

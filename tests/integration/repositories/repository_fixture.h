@@ -36,11 +36,10 @@ standardise = "federated"
 
 // A file of weights with one tensor "w" of these values, and a counter.
 inline std::string Weights(const std::vector<float>& values) {
-  auto spec = tensor::MakeTensorSpec(
-      tensor::kWeightsEncoding,
-      {{.name = "w",
-        .dtype = tensor::DType::kF32,
-        .shape = {static_cast<int64_t>(values.size())}}});
+  auto spec = tensor::MakeTensorSpec(tensor::kWeightsEncoding,
+                                     {{.name = "w",
+                                       .dtype = tensor::DType::kF32,
+                                       .shape = {static_cast<int64_t>(values.size())}}});
   REQUIRE(spec.ok());
   std::string file = tensor::EncodeHeader(*spec);
   file.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
@@ -87,8 +86,9 @@ class RepositoryFixture {
     return Call(*stub, &v1::RepositoryService::Stub::CreateRepository, request, repository);
   }
   std::string IdOf(const std::string& repository) {
-    return api_.Sql("SELECT id FROM repositories WHERE name = $1 AND deleted_at IS NULL",
-                    store::Params().Text(repository))
+    return api_
+        .Sql("SELECT id FROM repositories WHERE name = $1 AND deleted_at IS NULL",
+             store::Params().Text(repository))
         .at(0)
         .Text(0);
   }
@@ -108,8 +108,7 @@ class RepositoryFixture {
   }
   // Streams `data` from `offset` on.
   absl::Status WriteUpload(const Member& member, const std::string& upload, int64_t offset,
-                           std::string_view data, v1::Upload* response,
-                           size_t chunk = 1 << 20) {
+                           std::string_view data, v1::Upload* response, size_t chunk = 1 << 20) {
     auto stub = v1::UploadService::NewStub(member.channel);
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(60)));
@@ -196,15 +195,17 @@ class RepositoryFixture {
 
   // A running round on the head, and its end.
   void StartRound(int64_t number = 1) {
-    api_.Sql("INSERT INTO series (id, repository, count, creator, created_at) "
-             "SELECT gen_random_uuid(), $1, 1, m.id, now() FROM members m WHERE m.id = $2",
-             store::Params().Text(id_).Text(owner_.id));
-    api_.Sql("INSERT INTO rounds (repository, number, series, series_index, state, base_commit, "
-             "plan_digest, seed, min_contributions, training_seconds, max_examples, created_at, "
-             "recruit_deadline) SELECT r.id, $2, s.id, 1, 2, r.head, r.plan_digest, 1, 3, 600, "
-             "1000, now(), now() FROM repositories r JOIN series s ON "
-             "s.repository = r.id WHERE r.id = $1 LIMIT 1",
-             store::Params().Text(id_).Int(number));
+    api_.Sql(
+        "INSERT INTO series (id, repository, count, creator, created_at) "
+        "SELECT gen_random_uuid(), $1, 1, m.id, now() FROM members m WHERE m.id = $2",
+        store::Params().Text(id_).Text(owner_.id));
+    api_.Sql(
+        "INSERT INTO rounds (repository, number, series, series_index, state, base_commit, "
+        "plan_digest, seed, min_contributions, training_seconds, max_examples, created_at, "
+        "recruit_deadline) SELECT r.id, $2, s.id, 1, 2, r.head, r.plan_digest, 1, 3, 600, "
+        "1000, now(), now() FROM repositories r JOIN series s ON "
+        "s.repository = r.id WHERE r.id = $1 LIMIT 1",
+        store::Params().Text(id_).Int(number));
   }
   void EndRound(int state) {
     api_.Sql("UPDATE rounds SET state = $2 WHERE repository = $1",

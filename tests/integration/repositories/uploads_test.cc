@@ -1,7 +1,8 @@
+#include "server/repositories/uploads.h"
+
 #include <algorithm>
 
 #include "server/blobs/blob_format.h"
-#include "server/repositories/uploads.h"
 #include "tests/integration/repositories/repository_fixture.h"
 
 namespace federity::testing {
@@ -176,9 +177,9 @@ TEST_CASE_METHOD(RepositoryFixture, "Uploads belong to the member that made them
   const std::string name = upload.name();
   CheckReason(GetUpload(bob, name, &upload), v1::ERROR_REASON_NOT_FOUND);
   CheckReason(WriteUpload(bob, name, 0, "abc", &upload), v1::ERROR_REASON_NOT_FOUND);
-  CheckReason(CreateUpload(MakeMember(v1::ROLE_VIEWER), 3, crypto::Sha256("abc").ToString(),
-                           &upload),
-              v1::ERROR_REASON_ROLE_REQUIRED);
+  CheckReason(
+      CreateUpload(MakeMember(v1::ROLE_VIEWER), 3, crypto::Sha256("abc").ToString(), &upload),
+      v1::ERROR_REASON_ROLE_REQUIRED);
   // Content that is here already is no secret given away: its bytes are wanted.
   REQUIRE(WriteUpload(alice, name, 0, "abc", &upload).ok());
   REQUIRE(CreateUpload(bob, 3, crypto::Sha256("abc").ToString(), &upload).ok());

@@ -258,7 +258,9 @@ TEST_CASE("A merge that can't succeed fails the round", "[rounds]") {
                                        crypto::Sha256(DeltaBytes({kOne, 0, 0}, 0, 5))));
     fixture.Step();
     CHECK(fixture.Round().state == v1::Round::FAILED);
-    CHECK(fixture.Round().failure.find("the merge failed: ") == 0);
+    CHECK(fixture.Round().failure_reason == "BLOB_CORRUPT");
+    CHECK(fixture.Round().failure ==
+          "the merge failed: an accepted update is gone from the disk");
   }
   SECTION("the base weights are not finite") {
     fixture.Push(ModelBytes({std::nanf(""), 0, 0}, 0, 0));

@@ -76,7 +76,10 @@ struct Agent {
 // is stepped by hand under a clock that stands. Failures throw.
 class RoundFixture {
  public:
-  explicit RoundFixture(Plan plan = DefaultPlan(), int agents = 3) : plan_(std::move(plan)) {
+  // Over its own database, or beside the API of `api`, which must outlive it.
+  explicit RoundFixture(Plan plan = DefaultPlan(), int agents = 3, ApiFixture* api = nullptr)
+      : plan_(std::move(plan)), api_(api) {
+    if (api_ == nullptr) postgres_.emplace();
     char folder[] = "/tmp/federity-rounds-XXXXXX";
     if (mkdtemp(folder) == nullptr) throw std::runtime_error("mkdtemp");
     folder_ = folder;
@@ -118,9 +121,11 @@ class RoundFixture {
     return plan;
   }
 
-  store::Database& database() { return postgres_.database(); }
-  TestClock& clock() { return clock_; }
-  absl::Time now() const { return clock_.Now(); }
+  store::Database& database() {
+    return api_ == nullptr ? postgres_->database() : api_->database();
+  }
+  TestClock& clock() { return api_ == nullptr ? clock_ : api_->clock(); }
+  absl::Time now() const { return api_ == nullptr ? clock_.Now() : api_->clock().Now(); }
   const std::string& repository() const { return repository_; }
   std::string repository_name() const { return "organizations/st-mary/repositories/heart"; }
   const std::string& base() const { return base_; }
@@ -133,7 +138,7 @@ class RoundFixture {
     return {.database = database(),
             .blobs = *blobs_,
             .key_file = key_file_,
-            .clock = clock_,
+            .clock = clock(),
             .sign = [](std::string_view label, std::string_view message) {
               return StrCat(label, "|", message);
             }};
@@ -390,7 +395,8 @@ class RoundFixture {
 
  private:
   Plan plan_;
-  TempPostgres postgres_;
+  ApiFixture* const api_;
+  std::optional<TempPostgres> postgres_;
   TestClock clock_;
   crypto::Secret key_file_ = crypto::RandomSecret(32);
   std::filesystem::path folder_;

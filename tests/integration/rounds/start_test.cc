@@ -71,9 +71,9 @@ TEST_CASE("Federated standardisation must be frozen first", "[rounds]") {
 
 TEST_CASE("A round whose sums could overflow is refused at its start", "[rounds]") {
   Plan plan = RoundFixture::DefaultPlan();
-  // 3 · 1.5e9 is beyond 2^32, which times 2^31 passes 63 bits.
-  plan.aggregation.max_examples = 1'500'000'000;
-  RoundFixture fixture(plan);
+  // 5 · 10^9 is beyond 2^32, which times 2^31 passes 63 bits.
+  plan.aggregation.max_examples = 1'000'000'000;
+  RoundFixture fixture(plan, 5);
   const absl::Status status = fixture.TryStart().status();
   CHECK(ReasonOf(status) == v1::ERROR_REASON_OVERFLOW_POSSIBLE);
   CHECK_FALSE(MetadataOf(status).empty());

@@ -356,7 +356,7 @@ TEST_CASE("Pause and revoke stop what runs and tell the coordinator", "[agent]")
   SECTION("revoke") {
     REQUIRE(world.Command("revoke").ok());
     offer = "waiting for approval";
-    reason = "the approval was revoked";
+    reason = "waiting for approval";
   }
   REQUIRE(world.coordinator.Await([](const auto& seen) { return !seen.abandoned.empty(); }));
   world.coordinator.Locked([&](auto&, auto& seen) { CHECK(seen.abandoned[0].reason() == reason); });

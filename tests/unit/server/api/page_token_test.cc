@@ -21,8 +21,7 @@ TEST_CASE("Page sizes have a default and a limit", "[api]") {
   CHECK(tokens.Read("/a/B", "p", 0, "")->size == 50);
   CHECK(tokens.Read("/a/B", "p", 2000000000, "")->size == 1000);
   CHECK(tokens.Read("/a/B", "p", 0, "")->cursor.empty());
-  CHECK(ReasonOf(tokens.Read("/a/B", "p", -1, "").status()) ==
-        v1::ERROR_REASON_INVALID_ARGUMENT);
+  CHECK(ReasonOf(tokens.Read("/a/B", "p", -1, "").status()) == v1::ERROR_REASON_INVALID_ARGUMENT);
 }
 
 TEST_CASE("Page tokens of another method, parent or coordinator are refused", "[api]") {
@@ -49,8 +48,8 @@ TEST_CASE("Forged page tokens are refused", "[api]") {
           v1::ERROR_REASON_PAGE_TOKEN_INVALID);
   }
   for (const std::string& bad :
-       {std::string("x"), std::string("AAAA"), token + "A", token.substr(1), std::string(1 << 20, 'A'),
-        std::string("\0", 1)}) {
+       {std::string("x"), std::string("AAAA"), token + "A", token.substr(1),
+        std::string(1 << 20, 'A'), std::string("\0", 1)}) {
     CHECK(ReasonOf(tokens.Read("/a/B", "p", 0, bad).status()) ==
           v1::ERROR_REASON_PAGE_TOKEN_INVALID);
   }

@@ -113,7 +113,8 @@ TEST_CASE_METHOD(BlobStoreTest, "Blobs come back as they were written", "[blobs]
   CHECK(!fs::exists(PartialPath()));
   CHECK(*ReadAll(expected) == content);
   // No plaintext on disk.
-  if (size > 64) CHECK(Slurp(SealedPath(expected)).find(content.substr(0, 32)) == std::string::npos);
+  if (size > 64)
+    CHECK(Slurp(SealedPath(expected)).find(content.substr(0, 32)) == std::string::npos);
 }
 
 TEST_CASE_METHOD(BlobStoreTest, "Readers read any range", "[blobs]") {
@@ -149,8 +150,8 @@ TEST_CASE_METHOD(BlobStoreTest, "A partial blob cut at any length goes on from i
 
   std::vector<int64_t> lengths = {0, 1, 7, 8, kHeaderBytes - 1, kHeaderBytes};
   for (int64_t frame = 0; frame < 3; ++frame) {
-    for (int64_t extra : {int64_t{1}, kNonceBytes, kNonceBytes + 1, kStoredFrameBytes - 1,
-                          kStoredFrameBytes}) {
+    for (int64_t extra :
+         {int64_t{1}, kNonceBytes, kNonceBytes + 1, kStoredFrameBytes - 1, kStoredFrameBytes}) {
       lengths.push_back(FrameOffset(frame) + extra);
     }
   }
@@ -256,9 +257,9 @@ TEST_CASE_METHOD(BlobStoreTest, "Cut, lengthened, swapped and misplaced files ar
   const crypto::Digest digest = Store(content);
   const std::string file = Slurp(SealedPath(digest));
   SECTION("cut") {
-    for (int64_t length : {int64_t{0}, int64_t{10}, kHeaderBytes, kHeaderBytes + kTrailerBytes,
-                           FrameOffset(1), FrameOffset(3), FrameOffset(3) + kTrailerBytes,
-                           static_cast<int64_t>(file.size()) - 1}) {
+    for (int64_t length :
+         {int64_t{0}, int64_t{10}, kHeaderBytes, kHeaderBytes + kTrailerBytes, FrameOffset(1),
+          FrameOffset(3), FrameOffset(3) + kTrailerBytes, static_cast<int64_t>(file.size()) - 1}) {
       CAPTURE(length);
       Spit(SealedPath(digest), std::string_view(file).substr(0, length));
       CHECK(IsCorrupt(ReadAll(digest).status()));
@@ -306,7 +307,8 @@ TEST_CASE_METHOD(BlobStoreTest, "Cut, lengthened, swapped and misplaced files ar
   }
 }
 
-TEST_CASE_METHOD(BlobStoreTest, "Sealing under another digest deletes the partial blob", "[blobs]") {
+TEST_CASE_METHOD(BlobStoreTest, "Sealing under another digest deletes the partial blob",
+                 "[blobs]") {
   const crypto::Digest wrong = crypto::Sha256("something else");
   auto writer = Writer();
   REQUIRE(writer->Write(Content(kFrameBytes + 5)).ok());
@@ -375,7 +377,8 @@ TEST_CASE_METHOD(BlobStoreTest, "Lists show what is old, deletions are repeatabl
 }
 
 TEST_CASE_METHOD(BlobStoreTest, "Names that are no UUID never become a path", "[blobs]") {
-  for (const char* name : {"", "..", "../../../../etc/passwd", "00000000-0000-4000-8000-00000000000/"}) {
+  for (const char* name :
+       {"", "..", "../../../../etc/passwd", "00000000-0000-4000-8000-00000000000/"}) {
     CHECK(!store_->OpenWriter(name, kUpload, key_).ok());
     CHECK(!store_->OpenWriter(kRepository, name, key_).ok());
     CHECK(!store_->OpenReader(name, crypto::Digest{}, key_).ok());
@@ -446,7 +449,8 @@ TEST_CASE_METHOD(BlobStoreTest, "The file is laid out as documented", "[blobs]")
   const std::string aad = id + std::string("\0\0\0\2\2", 5) +
                           std::string("\0\0\0\0\0\x10\0\x05", 8) + std::string(digest.view());
   char nothing = 0;
-  CHECK(cipher.Open(file.substr(second + 33, 12), aad, file.substr(second + 45, 16), &nothing).ok());
+  CHECK(
+      cipher.Open(file.substr(second + 33, 12), aad, file.substr(second + 45, 16), &nothing).ok());
 }
 
 }  // namespace federity::blobs

@@ -11,13 +11,11 @@ namespace {
 TEST_CASE("IsUuid takes what may be cast to uuid", "[membership]") {
   CHECK(IsUuid(crypto::RandomUuid()));
   CHECK(IsUuid("00000000-0000-4000-8000-000000000000"));
-  for (const char* bad : {"", "0", "00000000-0000-4000-8000-00000000000",
-                          "00000000-0000-4000-8000-0000000000000",
-                          "00000000x0000-4000-8000-000000000000",
-                          "0000000000000-4000-8000-000000000000",
-                          "0000000g-0000-4000-8000-000000000000",
-                          "ABCDEF00-0000-4000-8000-000000000000",
-                          "00000000-0000-4000-8000-00000000000'"}) {
+  for (const char* bad :
+       {"", "0", "00000000-0000-4000-8000-00000000000", "00000000-0000-4000-8000-0000000000000",
+        "00000000x0000-4000-8000-000000000000", "0000000000000-4000-8000-000000000000",
+        "0000000g-0000-4000-8000-000000000000", "ABCDEF00-0000-4000-8000-000000000000",
+        "00000000-0000-4000-8000-00000000000'"}) {
     INFO(bad);
     CHECK_FALSE(IsUuid(bad));
   }
@@ -31,7 +29,10 @@ TEST_CASE("IsPlainText refuses control characters", "[membership]") {
   CHECK_FALSE(IsPlainText("a\x1b[2J", 10));
   CHECK_FALSE(IsPlainText(std::string_view("a\0b", 3), 10));
   CHECK_FALSE(IsPlainText("a\x7f", 10));
-  CHECK_FALSE(IsPlainText("\xc2\x9b" "31m", 10));
+  CHECK_FALSE(
+      IsPlainText("\xc2\x9b"
+                  "31m",
+                  10));
 }
 
 TEST_CASE("Member URIs name a member and nothing else", "[membership]") {

@@ -131,9 +131,9 @@ TEST_CASE("A member may remove itself, whatever its role", "[membership]") {
 TEST_CASE("Nobody invites above its own role", "[membership]") {
   using R = v1::Role;
   const std::set<std::pair<R, R>> allowed = {
-      {v1::ROLE_ADMINISTRATOR, v1::ROLE_OWNER},  {v1::ROLE_OWNER, v1::ROLE_OWNER},
-      {v1::ROLE_OWNER, v1::ROLE_MAINTAINER},     {v1::ROLE_OWNER, v1::ROLE_CONTRIBUTOR},
-      {v1::ROLE_OWNER, v1::ROLE_VIEWER},         {v1::ROLE_OWNER, v1::ROLE_AUDITOR},
+      {v1::ROLE_ADMINISTRATOR, v1::ROLE_OWNER},    {v1::ROLE_OWNER, v1::ROLE_OWNER},
+      {v1::ROLE_OWNER, v1::ROLE_MAINTAINER},       {v1::ROLE_OWNER, v1::ROLE_CONTRIBUTOR},
+      {v1::ROLE_OWNER, v1::ROLE_VIEWER},           {v1::ROLE_OWNER, v1::ROLE_AUDITOR},
       {v1::ROLE_MAINTAINER, v1::ROLE_CONTRIBUTOR}, {v1::ROLE_MAINTAINER, v1::ROLE_VIEWER},
       {v1::ROLE_MAINTAINER, v1::ROLE_AUDITOR}};
   for (int inviter = v1::Role_MIN; inviter <= v1::Role_MAX; ++inviter) {

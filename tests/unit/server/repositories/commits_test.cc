@@ -27,7 +27,9 @@ TEST_CASE("A commit's digest is over the documented statement", "[repositories]"
         crypto::Sha256("federity/commit/v1\nparent=sha256:aa\nprogram=sha256:bb\n"
                        "weights=sha256:cc\nplan=sha256:dd\nstandardisation=sha256:ee\nround=7\n"
                        "message="));
-  CHECK(CommitDigest({.program_digest = "p", .weights_digest = "w", .plan_digest = "l",
+  CHECK(CommitDigest({.program_digest = "p",
+                      .weights_digest = "w",
+                      .plan_digest = "l",
                       .message = "two\nlines"}) ==
         crypto::Sha256("federity/commit/v1\nparent=\nprogram=p\nweights=w\nplan=l\n"
                        "standardisation=\nround=\nmessage=two\nlines"));

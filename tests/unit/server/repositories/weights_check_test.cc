@@ -69,9 +69,9 @@ TEST_CASE("Weights that are well formed pass", "[repositories]") {
 }
 
 TEST_CASE("A value that is not finite is named", "[repositories]") {
-  const float value = GENERATE(std::numeric_limits<float>::infinity(),
-                               -std::numeric_limits<float>::infinity(),
-                               std::numeric_limits<float>::quiet_NaN());
+  const float value =
+      GENERATE(std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(),
+               std::numeric_limits<float>::quiet_NaN());
   // The second tensor spans blocks; its first and last values and those beside a
   // block's border.
   const int64_t element = GENERATE(int64_t{0}, 262143, 262144, 599999);
@@ -119,9 +119,8 @@ TEST_CASE("Headers that lie are refused", "[repositories]") {
     CHECK(IsInvalid(ReadWeightsSpec(longer).status()));
   }
   SECTION("a delta is no weights") {
-    auto delta = tensor::MakeTensorSpec(
-        tensor::kPlainDeltaEncoding,
-        {{.name = "a", .dtype = DType::kI32, .shape = {4}}});
+    auto delta = tensor::MakeTensorSpec(tensor::kPlainDeltaEncoding,
+                                        {{.name = "a", .dtype = DType::kI32, .shape = {4}}});
     MemoryReader reader(File(*delta));
     CHECK(IsInvalid(ReadWeightsSpec(reader).status()));
   }
