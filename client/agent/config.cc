@@ -6,7 +6,6 @@
 #include <charconv>
 #include <cstdlib>
 
-#include "absl/strings/str_format.h"
 #include "common/base/errors.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
@@ -76,18 +75,6 @@ absl::StatusOr<int64_t> ParseBytes(std::string_view text) {
   }
   return InvalidArgument("size", StrCat("'", text.substr(0, 100),
                                         "' is not a size; write 4GiB, 512MiB or plain bytes"));
-}
-
-std::string FormatBytes(int64_t bytes) {
-  constexpr std::array<const char*, 5> kNames = {"B", "KiB", "MiB", "GiB", "TiB"};
-  auto value = static_cast<double>(bytes);
-  size_t unit = 0;
-  while (value >= 1024 && unit + 1 < kNames.size()) {
-    value /= 1024;
-    ++unit;
-  }
-  if (unit == 0) return absl::StrFormat("%d B", bytes);
-  return absl::StrFormat("%.1f %s", value, kNames[unit]);
 }
 
 }  // namespace federity::agent

@@ -31,8 +31,6 @@ std::filesystem::path DefaultStateDirectory();
 
 // "4GiB", "512MiB", "1GB", or plain bytes; INVALID_ARGUMENT otherwise.
 absl::StatusOr<int64_t> ParseBytes(std::string_view text);
-// "4.0 GiB".
-std::string FormatBytes(int64_t bytes);
 
 }  // namespace federity::agent
 

@@ -13,6 +13,7 @@
 #include "client/agent/control_socket.h"
 #include "client/agent/render.h"
 #include "client/agent/session.h"
+#include "client/terminal/output.h"
 #include "client/trainer/supervisor.h"
 #include "common/base/allocator.h"
 #include "common/base/errors.h"
@@ -25,8 +26,6 @@ namespace federity::agent {
 namespace {
 
 using nlohmann::json;
-
-constexpr size_t kMaxLinkBytes = 4096;
 
 absl::StatusOr<Config> ConfigOf(const Invocation& invocation) {
   Config config;
@@ -64,18 +63,6 @@ absl::StatusOr<json> Dispatch(const Config& config, const std::string& command,
   }
 }
 
-absl::Status ReadLinkFromInput(json& arguments) {
-  if (arguments.value("link", "") != "-") return absl::OkStatus();
-  std::string line;
-  for (int c; (c = std::getchar()) != EOF && c != '\n';) {
-    line += static_cast<char>(c);
-    if (line.size() > kMaxLinkBytes)
-      return InvalidArgument("link", "standard input does not begin with a join link");
-  }
-  arguments["link"] = line;
-  return absl::OkStatus();
-}
-
 // Shows what there is and asks. Nothing is approved blind: off a terminal the
 // digest has to be given.
 absl::Status AskAndApprove(const Config& config, json arguments) {
@@ -105,7 +92,12 @@ bool HasProblems(const json& result) {
 
 absl::StatusOr<int> RunCommand(Invocation invocation, const Config& config) {
   json& arguments = invocation.arguments;
-  FEDERITY_RETURN_IF_ERROR(ReadLinkFromInput(arguments));
+  if (invocation.command == "join") {
+    terminal::Output output = terminal::Output::Standard();
+    FEDERITY_ASSIGN_OR_RETURN(const std::string link,
+                              terminal::ArgumentOrInput(output, arguments.value("link", "")));
+    arguments["link"] = link;
+  }
   const bool ask = invocation.command == "approve" && !arguments.contains("digest") &&
                    !arguments.contains("show") && !invocation.json;
   if (invocation.command == "approve" && invocation.json && !arguments.contains("digest"))
@@ -184,6 +176,7 @@ int main(int argc, char** argv) {
   const absl::StatusOr<int> status =
       federity::agent::Run(std::get<federity::agent::Invocation>(std::move(parsed)));
   if (status.ok()) return *status;
-  std::cerr << "federity-agent: " << status.status().message() << "\n";
+  std::cerr << "federity-agent: "
+            << federity::agent::PrintableLines(federity::ToStd(status.status().message())) << "\n";
   return 1;
 }

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "client/agent/config.h"
 #include "client/datasets/fingerprint.h"
+#include "client/terminal/format.h"
 #include "common/base/errors.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
@@ -79,9 +79,10 @@ absl::Status ModelCache::MakeRoom(const v1::Commit& commit, const Files& keep) {
       return InvalidArgument("commit", StrCat("a part of ", bytes, " bytes makes no sense"));
   const int64_t needed = commit.program_bytes() + commit.weights_bytes();
   if (needed > max_bytes_)
-    return Error(v1::ERROR_REASON_LIMIT_EXCEEDED,
-                 StrCat("the model has ", FormatBytes(needed), ", the agent's cache at most ",
-                        FormatBytes(max_bytes_), "; raise cache_size in agent.toml"));
+    return Error(
+        v1::ERROR_REASON_LIMIT_EXCEEDED,
+        StrCat("the model has ", terminal::FormatBytes(needed), ", the agent's cache at most ",
+               terminal::FormatBytes(max_bytes_), "; raise cache_size in agent.toml"));
   const std::vector<Cached> files = ListCached(directory_);
   const auto kept = [&](const Cached& file) {
     std::filesystem::path whole = file.path;

@@ -1,13 +1,14 @@
 #include "client/agent/render.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_replace.h"
-#include "client/agent/config.h"
+#include "absl/strings/str_split.h"
 #include "client/state/json_reader.h"
+#include "client/terminal/format.h"
+#include "client/terminal/table.h"
+#include "client/terminal/text.h"
 #include "common/base/strings.h"
 
 namespace federity::agent {
@@ -16,32 +17,16 @@ namespace {
 using nlohmann::json;
 using state::JsonReader;
 
-std::string Text(const json& object, const char* key) { return JsonReader(object).String(key); }
+// Much of what is shown was written elsewhere: nothing of it may steer the terminal.
+std::string Text(const json& object, const char* key) {
+  return terminal::Printable(JsonReader(object).String(key));
+}
 int64_t Number(const json& object, const char* key) { return JsonReader(object).Integer(key); }
 bool Is(const json& object, const char* key) { return JsonReader(object).Boolean(key); }
 const json& List(const json& object, const char* key) { return JsonReader(object).Array(key); }
 
 std::string Row(std::string_view name, std::string_view text) {
   return absl::StrFormat("  %-12s %s\n", ToAbsl(name), ToAbsl(text));
-}
-
-// Columns as wide as their widest cell.
-std::string Table(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<size_t> widths;
-  for (const auto& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string text;
-  for (const auto& row : rows) {
-    for (size_t i = 0; i + 1 < row.size(); ++i) {
-      text += row[i];
-      text.append(widths[i] - row[i].size() + 2, ' ');
-    }
-    if (!row.empty()) text += row.back();
-    text += '\n';
-  }
-  return text;
 }
 
 std::string LimitsText(const json& limits, int64_t rounds_used) {
@@ -55,7 +40,7 @@ std::string LimitsText(const json& limits, int64_t rounds_used) {
   if (const auto hours = Text(limits, "hours"); !hours.empty()) parts.push_back(hours);
   if (const auto cpus = Number(limits, "cpus"); cpus > 0) parts.push_back(StrCat(cpus, " CPUs"));
   if (const auto memory = Number(limits, "memory_bytes"); memory > 0)
-    parts.push_back(FormatBytes(memory));
+    parts.push_back(terminal::FormatBytes(memory));
   std::string text;
   for (const std::string& part : parts) text += (text.empty() ? "" : ", ") + part;
   return text;
@@ -115,7 +100,7 @@ std::string RenderStatus(const json& status) {
     text += StrCat("waiting: ", queued, "\n");
   for (const json& entry : List(status, "outbox"))
     text += StrCat("outbox: ", Text(entry, "repository"), " ", Text(entry, "round"), ", ",
-                   Text(entry, "step"), ", ", FormatBytes(Number(entry, "bytes")), "\n");
+                   Text(entry, "step"), ", ", terminal::FormatBytes(Number(entry, "bytes")), "\n");
   for (const json& membership : List(status, "memberships")) text += RenderMembership(membership);
   if (List(status, "memberships").empty())
     text += "no membership; run `federity-agent join LINK`\n";
@@ -123,13 +108,15 @@ std::string RenderStatus(const json& status) {
 }
 
 std::string RenderApproval(const json& approval) {
-  std::string text = StrCat("# ", Text(approval, "repository"), " at ",
-                            Text(approval, "coordinator"), "\n\nThe plan (",
-                            Text(approval, "plan_digest"), "):\n\n", Text(approval, "plan"), "\n");
+  std::string text =
+      StrCat("# ", Text(approval, "repository"), " at ", Text(approval, "coordinator"),
+             "\n\nThe plan (", Text(approval, "plan_digest"), "):\n\n",
+             PrintableLines(JsonReader(approval).String("plan")), "\n");
   const auto lines = [&](const char* key, std::string_view title) {
     if (List(approval, key).empty()) return;
     text += StrCat(title, "\n");
-    for (const std::string& line : JsonReader(approval).Strings(key)) text += "  - " + line + "\n";
+    for (const std::string& line : JsonReader(approval).Strings(key))
+      text += "  - " + terminal::Printable(line) + "\n";
     text += "\n";
   };
   lines("warnings", "Think twice about:");
@@ -150,13 +137,13 @@ std::string RenderApproval(const json& approval) {
 }
 
 std::string RenderDatasets(const json& result) {
-  std::vector<std::vector<std::string>> rows = {
-      {"REPOSITORY", "NAME", "KIND", "ROWS", "STATE", "PATH"}};
+  terminal::Table table(
+      {{"REPOSITORY"}, {"NAME"}, {"KIND"}, {"ROWS", terminal::Align::kRight}, {"STATE"}, {"PATH"}});
   for (const json& dataset : List(result, "datasets"))
-    rows.push_back({Text(dataset, "repository"), Text(dataset, "label"), Text(dataset, "kind"),
-                    StrCat(Number(dataset, "rows")), Is(dataset, "changed") ? "changed" : "ok",
-                    Text(dataset, "path")});
-  return rows.size() == 1 ? "no data set; run `federity-agent dataset add PATH`\n" : Table(rows);
+    table.Add({Text(dataset, "repository"), Text(dataset, "label"), Text(dataset, "kind"),
+               StrCat(Number(dataset, "rows")), Is(dataset, "changed") ? "changed" : "ok",
+               Text(dataset, "path")});
+  return table.empty() ? "no data set; run `federity-agent dataset add PATH`\n" : table.ToString();
 }
 
 std::string RenderChecks(const json& result) {
@@ -191,7 +178,9 @@ std::string RenderLog(const json& result) {
   return text.empty() ? "nothing happened yet\n" : text;
 }
 
-std::string RenderAny(std::string_view command, const json& result) {
+}  // namespace
+
+std::string Render(std::string_view command, const json& result) {
   if (command == "status") return RenderStatus(result);
   if (command == "log") return RenderLog(result);
   if (command == "dataset list" || command == "dataset refresh") return RenderDatasets(result);
@@ -215,13 +204,11 @@ std::string RenderAny(std::string_view command, const json& result) {
   return state::FormatJson(result) + "\n";
 }
 
-}  // namespace
-
-std::string Render(std::string_view command, const json& result) {
-  std::string text = RenderAny(command, result);
-  for (char& c : text)
-    if ((static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f) c = '?';
-  return text;
+std::string PrintableLines(std::string_view text) {
+  std::string lines;
+  for (const absl::string_view line : absl::StrSplit(ToAbsl(text), '\n'))
+    lines += (lines.empty() ? "" : "\n") + terminal::Printable(ToStd(line));
+  return lines;
 }
 
 }  // namespace federity::agent

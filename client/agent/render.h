@@ -7,9 +7,12 @@
 
 namespace federity::agent {
 
-// A command's result as people read it, ending in a line break. Characters that
-// would steer a terminal are replaced: much of it comes from the coordinator.
+// A command's result as people read it, ending in a line break, without
+// anything that could steer a terminal.
 std::string Render(std::string_view command, const nlohmann::json& result);
+
+// A text of several lines, each made printable.
+std::string PrintableLines(std::string_view text);
 
 }  // namespace federity::agent
 

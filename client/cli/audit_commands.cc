@@ -59,9 +59,13 @@ absl::Status ListContributions(CliContext& cli, const AuditOptions& options) {
   return absl::OkStatus();
 }
 
-// A resource as seen from the scope: "rounds/3", or the scope itself.
+// A resource as seen from the scope: "rounds/3", "commits/0123456789ab", or the
+// scope itself.
 std::string Within(const std::string& scope, const std::string& resource) {
-  if (!scope.empty() && resource.starts_with(scope + "/")) return resource.substr(scope.size() + 1);
+  if (!scope.empty() && resource.starts_with(scope + "/")) {
+    const std::string rest = resource.substr(scope.size() + 1);
+    return rest.starts_with("commits/") ? StrCat("commits/", ShortCommit(rest)) : rest;
+  }
   return resource == scope ? identity::ShortScope(scope) : resource;
 }
 

@@ -51,7 +51,10 @@ std::string ErrorText(const absl::Status& status) {
   const std::string_view message = ToStd(status.message());
   std::string text = StrCat("error: ", message.empty() ? "unknown" : terminal::Printable(message));
   const std::string_view remedy = RemedyFor(status);
-  if (!remedy.empty()) text += StrCat("\n  try: ", remedy);
+  // Many a message says what to do itself.
+  if (!remedy.empty() && message.find(remedy) == message.npos) {
+    text += StrCat("\n  try: ", remedy);
+  }
   return text;
 }
 

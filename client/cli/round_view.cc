@@ -103,15 +103,21 @@ std::vector<std::string> RoundLog::Changes(const v1::Round& round, absl::Time no
   // The time left runs by itself; state and accepted contributions are news.
   const std::string key =
       StrCat(v1::Round::State_Name(round.state()), Count(round, v1::Contribution::ACCEPTED));
-  if (std::exchange(headline_, key) != key) lines.push_back(RoundHeadline(round, now));
+  const bool news = std::exchange(headline_, key) != key;
+  // How it ended stands last.
+  if (news && !HasEnded(round)) lines.push_back(RoundHeadline(round, now));
   for (const v1::Participant& one : round.participants()) {
     const std::string status = WithoutDigits(one.status());
     if (std::exchange(statuses_[one.member()], status) == status) continue;
     lines.push_back(StrCat("  ", Printable(one.organization_display_name()), " (",
                            ShortId(one.member()), "): ", Printable(one.status())));
   }
-  if (!HasEnded(round) && std::exchange(waiting_, WithoutDigits(round.waiting_for())) != waiting_ &&
-      !round.waiting_for().empty()) {
+  if (HasEnded(round)) {
+    if (news) lines.push_back(RoundHeadline(round, now));
+    return lines;
+  }
+  const std::string waiting = WithoutDigits(round.waiting_for());
+  if (std::exchange(waiting_, waiting) != waiting && !waiting.empty()) {
     lines.push_back(StrCat("  waits for: ", Printable(round.waiting_for())));
   }
   return lines;

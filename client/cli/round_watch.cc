@@ -21,6 +21,7 @@ class RoundScreen {
   explicit RoundScreen(CliContext& cli) : cli_(cli), live_(cli.output) {}
 
   void Show(const v1::Round& round) {
+    lost_ = false;
     const absl::Time now = cli_.clock.Now();
     terminal::Output& output = cli_.output;
     if (output.json) {
@@ -34,7 +35,9 @@ class RoundScreen {
     }
   }
 
+  // Said once until something is heard again.
   void Lost() {
+    if (std::exchange(lost_, true)) return;
     live_.Keep();
     cli_.output.Note("connection lost; trying again");
   }
@@ -44,6 +47,7 @@ class RoundScreen {
   terminal::LiveLines live_;
   RoundLog log_;
   std::string shown_;
+  bool lost_ = false;
 };
 
 }  // namespace

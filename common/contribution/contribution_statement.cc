@@ -1,7 +1,7 @@
 #include "common/contribution/contribution_statement.h"
 
-#include "common/base/strings.h"
 #include "common/base/encoding.h"
+#include "common/base/strings.h"
 
 namespace federity::contribution {
 
@@ -10,7 +10,7 @@ std::string BuildContributionStatement(std::string_view name,
                                        const crypto::Digest& plan_digest,
                                        const crypto::Digest& delta_digest, int64_t examples) {
   return StrCat(name, base_commit_digest.view(), plan_digest.view(), delta_digest.view(),
-                      BigEndian64(static_cast<unsigned long long>(examples)));
+                BigEndian64(static_cast<unsigned long long>(examples)));
 }
 
 }  // namespace federity::contribution

@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "absl/numeric/int128.h"
-#include "common/base/strings.h"
 #include "absl/strings/str_format.h"
 #include "common/base/errors.h"
 #include "common/base/status_macros.h"
+#include "common/base/strings.h"
 #include "common/tensor/plain_delta.h"
 
 namespace federity::aggregation {
@@ -25,25 +25,24 @@ absl::Status Malformed(std::string_view message, ErrorMetadata metadata = {}) {
 absl::Status Mismatch(const tensor::TensorSpec& got, const tensor::TensorSpec& want) {
   if (got.encoding != want.encoding) {
     return Malformed(StrCat("The update is encoded as \"", got.encoding, "\", this round takes \"",
-                                  want.encoding, "\"."));
+                            want.encoding, "\"."));
   }
   for (size_t i = 0; i < want.tensors.size(); ++i) {
     const std::string& name = want.tensors[i].name;
     if (i >= got.tensors.size()) {
       return Error(v1::ERROR_REASON_TENSORS_MISMATCH,
-                   StrCat("Tensor \"", name, "\" is missing from the update."),
-                   {{"tensor", name}});
+                   StrCat("Tensor \"", name, "\" is missing from the update."), {{"tensor", name}});
     }
     if (got.tensors[i] == want.tensors[i]) continue;
-    return Error(v1::ERROR_REASON_TENSORS_MISMATCH,
-                 StrCat("Tensor ", i, " of the update, \"", got.tensors[i].name,
-                              "\", differs in name, type or shape from the base commit's \"", name,
-                              "\"."),
-                 {{"tensor", name}});
+    return Error(
+        v1::ERROR_REASON_TENSORS_MISMATCH,
+        StrCat("Tensor ", i, " of the update, \"", got.tensors[i].name,
+               "\", differs in name, type or shape from the base commit's \"", name, "\"."),
+        {{"tensor", name}});
   }
   return Error(v1::ERROR_REASON_TENSORS_MISMATCH,
                StrCat("The update has ", got.tensors.size(), " tensors, the base commit ",
-                            want.tensors.size(), "."));
+                      want.tensors.size(), "."));
 }
 
 absl::Status CheckHeader(blobs::BlobReader& delta, const tensor::TensorSpec& want,
@@ -64,8 +63,8 @@ absl::Status CheckHeader(blobs::BlobReader& delta, const tensor::TensorSpec& wan
       header.status().code() != absl::StatusCode::kInvalidArgument) {
     return header.status();
   }
-  return Malformed(StrCat("The update has ", delta.size_bytes(), " bytes, expected ",
-                                expected, ": ", header.status().message()));
+  return Malformed(StrCat("The update has ", delta.size_bytes(), " bytes, expected ", expected,
+                          ": ", header.status().message()));
 }
 
 // The values that an integer tensor of the weights can hold.
@@ -91,7 +90,7 @@ absl::Status CheckIntegers(const tensor::TensorInfo& tensor, std::span<const int
   for (const int64_t value : values) {
     if (value >= range.low && value <= range.high) continue;
     return Malformed(StrCat("Tensor \"", tensor.name, "\" cannot hold the value ", value, " (",
-                                  tensor::DTypeName(tensor.dtype), ")."),
+                            tensor::DTypeName(tensor.dtype), ")."),
                      {{"tensor", tensor.name}});
   }
   return absl::OkStatus();
@@ -99,9 +98,8 @@ absl::Status CheckIntegers(const tensor::TensorInfo& tensor, std::span<const int
 
 }  // namespace
 
-absl::StatusOr<DeltaFacts> CheckDelta(blobs::BlobReader& delta,
-                                      const tensor::TensorSpec& weights, double max_update_norm,
-                                      const KeepGoing& keep_going) {
+absl::StatusOr<DeltaFacts> CheckDelta(blobs::BlobReader& delta, const tensor::TensorSpec& weights,
+                                      double max_update_norm, const KeepGoing& keep_going) {
   FEDERITY_ASSIGN_OR_RETURN(const tensor::TensorSpec want, tensor::PlainDeltaSpec(weights));
   int64_t data_begin = 0;
   FEDERITY_RETURN_IF_ERROR(CheckHeader(delta, want, &data_begin));

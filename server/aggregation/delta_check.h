@@ -24,9 +24,8 @@ struct DeltaFacts {
 // is finite follows from finite weights: |q·2^-24| <= 128 never carries a float
 // past its largest value, because it is less than half of that value's last
 // place; so it is the weights that a merge checks.
-absl::StatusOr<DeltaFacts> CheckDelta(blobs::BlobReader& delta,
-                                      const tensor::TensorSpec& weights, double max_update_norm,
-                                      const KeepGoing& keep_going);
+absl::StatusOr<DeltaFacts> CheckDelta(blobs::BlobReader& delta, const tensor::TensorSpec& weights,
+                                      double max_update_norm, const KeepGoing& keep_going);
 
 // Whether an error of CheckDelta says that the contribution is at fault.
 bool IsRefusal(const absl::Status& status);

@@ -5,9 +5,9 @@
 #include <span>
 #include <string_view>
 
-#include "common/base/strings.h"
 #include "common/base/errors.h"
 #include "common/base/status_macros.h"
+#include "common/base/strings.h"
 #include "common/tensor/plain_delta.h"
 
 namespace federity::aggregation {
@@ -83,8 +83,8 @@ class Merger {
       if (tensor::IsFloating(piece.tensor->dtype)) {
         floats_.resize(count);
         std::memcpy(floats_.data(), at, count * sizeof(float));
-        FEDERITY_RETURN_IF_ERROR(tensor::MergePlain(*piece.tensor, floats_, rest.first(count),
-                                                    total_weight_, floats_));
+        FEDERITY_RETURN_IF_ERROR(
+            tensor::MergePlain(*piece.tensor, floats_, rest.first(count), total_weight_, floats_));
         std::memcpy(at, floats_.data(), count * sizeof(float));
         at += count * sizeof(float);
       } else {

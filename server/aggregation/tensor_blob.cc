@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <span>
 
-#include "common/base/strings.h"
 #include "common/base/errors.h"
 #include "common/base/status_macros.h"
+#include "common/base/strings.h"
 
 namespace federity::aggregation {
 
@@ -19,24 +19,24 @@ absl::StatusOr<TensorHeader> ReadTensorHeader(blobs::BlobReader& blob) {
   FEDERITY_RETURN_IF_ERROR(blob.Read(0, std::span<char>(header.prefix)));
   FEDERITY_ASSIGN_OR_RETURN(const int64_t length, tensor::HeaderLength(header.prefix));
   if (length > blob.size_bytes()) {
-    return Error(v1::ERROR_REASON_WEIGHTS_INVALID,
-                 StrCat("The header says it has ", length, " bytes, the file has ",
-                              blob.size_bytes(), "."));
+    return Error(
+        v1::ERROR_REASON_WEIGHTS_INVALID,
+        StrCat("The header says it has ", length, " bytes, the file has ", blob.size_bytes(), "."));
   }
   header.prefix.resize(static_cast<size_t>(length));
   FEDERITY_RETURN_IF_ERROR(blob.Read(0, std::span<char>(header.prefix)));
   FEDERITY_ASSIGN_OR_RETURN(header.spec, tensor::DecodeHeader(header.prefix));
   const int64_t expected = length + header.spec.data_bytes();
   if (blob.size_bytes() != expected) {
-    return Error(v1::ERROR_REASON_WEIGHTS_INVALID,
-                 StrCat("The file has ", blob.size_bytes(), " bytes, its header promises ",
-                              expected, "."));
+    return Error(
+        v1::ERROR_REASON_WEIGHTS_INVALID,
+        StrCat("The file has ", blob.size_bytes(), " bytes, its header promises ", expected, "."));
   }
   return header;
 }
 
-std::vector<Block> CutIntoBlocks(const tensor::TensorSpec& weights,
-                                 const tensor::TensorSpec& delta, int64_t block_elements) {
+std::vector<Block> CutIntoBlocks(const tensor::TensorSpec& weights, const tensor::TensorSpec& delta,
+                                 int64_t block_elements) {
   std::vector<Block> blocks;
   Block block;
   int64_t weights_offset = 0;

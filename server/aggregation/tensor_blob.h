@@ -49,8 +49,7 @@ struct Block {
 
 // Cuts all tensors into blocks, in order. `weights` must outlive them. REQUIRES:
 // `delta` is PlainDeltaSpec(weights).
-std::vector<Block> CutIntoBlocks(const tensor::TensorSpec& weights,
-                                 const tensor::TensorSpec& delta,
+std::vector<Block> CutIntoBlocks(const tensor::TensorSpec& weights, const tensor::TensorSpec& delta,
                                  int64_t block_elements = kBlockElements);
 
 }  // namespace federity::aggregation

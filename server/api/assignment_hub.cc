@@ -29,10 +29,10 @@ struct AssignmentHub::Stream {
   Authorised authorised;
   rounds::Session session;
   std::shared_ptr<AssignmentSink> sink;
-  std::unique_ptr<store::Subscription> subscription;  // "member:…"
-  std::string sent_state;                             // RepositoryState, serialised
+  std::unique_ptr<store::Subscription> subscription;      // "member:…"
+  std::string sent_state;                                 // RepositoryState, serialised
   std::map<std::string, std::string> sent_contributions;  // open ones: id → name
-  int64_t sent_run = 0;                               // number; 0: none, or it ended
+  int64_t sent_run = 0;                                   // number; 0: none, or it ended
   std::string sent_run_name;
   std::string sent_evaluation;
 
@@ -43,10 +43,10 @@ struct AssignmentHub::Stream {
 };
 
 struct AssignmentHub::Repository {
-  std::unique_ptr<store::Subscription> subscription;  // "repository:…"
+  std::unique_ptr<store::Subscription> subscription;       // "repository:…"
   std::map<std::string, std::shared_ptr<Stream>> streams;  // by member
-  bool posted = false;   // a refresh is under way or will be
-  bool dirty = false;    // another one is needed after it
+  bool posted = false;                                     // a refresh is under way or will be
+  bool dirty = false;                                      // another one is needed after it
 };
 
 void AssignmentHub::Stream::SendState(const std::string& serialised,
@@ -116,7 +116,6 @@ AssignmentHub::AssignmentHub(Dispatcher& dispatcher, Options options)
 
 AssignmentHub::~AssignmentHub() {
   Drain(Error(v1::ERROR_REASON_SHUTTING_DOWN, "The coordinator is shutting down."));
-  tasks_.Stop();
 }
 
 absl::StatusOr<rounds::Session> AssignmentHub::Open(const Authorised& authorised,
@@ -138,8 +137,8 @@ absl::StatusOr<rounds::Session> AssignmentHub::Open(const Authorised& authorised
         return rounds::OpenSession(transaction, repository, stream->session, request, now,
                                    now + options_.online);
       }));
-  stream->subscription = dispatcher_.database().Subscribe(
-      rounds::MemberTopic(stream->member()), [this, repository] { Poke(repository); });
+  stream->subscription = dispatcher_.database().Subscribe(rounds::MemberTopic(stream->member()),
+                                                          [this, repository] { Poke(repository); });
 
   std::shared_ptr<Stream> older;
   bool is_new = false;
@@ -170,30 +169,29 @@ absl::StatusOr<rounds::Session> AssignmentHub::Open(const Authorised& authorised
   return stream->session;
 }
 
-void AssignmentHub::Close(const std::string& repository, const rounds::Session& session) {
+void AssignmentHub::Forget(const std::string& repository, const rounds::Session& session) {
   std::shared_ptr<Stream> stream;
   std::shared_ptr<Repository> emptied;
-  {
-    absl::MutexLock lock(&mutex_);
-    const auto found = repositories_.find(repository);
-    if (found != repositories_.end()) {
-      auto& streams = found->second->streams;
-      const auto own = streams.find(session.member);
-      if (own != streams.end() && own->second->session.id == session.id) {
-        stream = std::move(own->second);
-        streams.erase(own);
-      }
-      if (streams.empty()) {
-        emptied = std::move(found->second);
-        repositories_.erase(found);
-      }
-    }
+  absl::MutexLock lock(&mutex_);
+  const auto found = repositories_.find(repository);
+  if (found == repositories_.end()) return;
+  auto& streams = found->second->streams;
+  const auto own = streams.find(session.member);
+  if (own != streams.end() && own->second->session.id == session.id) {
+    stream = std::move(own->second);
+    streams.erase(own);
   }
-  // The end of a subscription waits for its callback, which takes the mutex; so
-  // both go here, without it. The row is written by a task: this may be gRPC's
-  // thread.
-  emptied.reset();
-  stream.reset();
+  if (streams.empty()) {
+    emptied = std::move(found->second);
+    repositories_.erase(found);
+  }
+  // What was taken out is freed after the lock: the end of a subscription waits
+  // for its callback, which takes the mutex.
+}
+
+void AssignmentHub::Close(const std::string& repository, const rounds::Session& session) {
+  Forget(repository, session);
+  // By a task: this may be gRPC's thread.
   tasks_.Post([this, repository, session] {
     const absl::Status status =
         dispatcher_.database().RunInTransaction([&](store::Transaction& transaction) {
@@ -219,15 +217,18 @@ void AssignmentHub::Drain(const absl::Status& status, absl::Duration bound) {
     for (auto& [member, stream] : repository->streams) stream->sink->End(status);
   }
   all.clear();
-  absl::MutexLock lock(&mutex_);
-  const auto gone = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return open_ == 0; };
-  mutex_.AwaitWithTimeout(absl::Condition(&gone), bound);
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto gone = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return open_ == 0; };
+    mutex_.AwaitWithTimeout(absl::Condition(&gone), bound);
+  }
+  tasks_.Stop();
 }
 
 void AssignmentHub::End(const std::string& repository, const std::shared_ptr<Stream>& stream,
                         const absl::Status& status) {
-  stream->sink->End(status);
-  Close(repository, stream->session);
+  Forget(repository, stream->session);
+  stream->sink->End(status);  // and Close follows
 }
 
 void AssignmentHub::Poke(const std::string& repository) {
@@ -298,8 +299,8 @@ absl::Status AssignmentHub::Deliver(const std::string& repository,
   rounds::RepositoryWork work;
   rounds::Ended ended;
   std::vector<std::shared_ptr<Stream>> suspects;
-  const absl::Status read = dispatcher_.database().RunInTransaction(
-      [&](store::Transaction& transaction) -> absl::Status {
+  const absl::Status read =
+      dispatcher_.database().RunInTransaction([&](store::Transaction& transaction) -> absl::Status {
         suspects.clear();
         FEDERITY_RETURN_IF_ERROR(CheckSessions(transaction, streams, suspects));
         FEDERITY_ASSIGN_OR_RETURN(work, rounds::ReadWork(transaction, repository));
@@ -309,8 +310,8 @@ absl::Status AssignmentHub::Deliver(const std::string& repository,
           for (const auto& [id, name] : stream->sent_contributions) sent.push_back(id);
           if (stream->sent_run != 0) runs.insert(stream->sent_run);
         }
-        FEDERITY_ASSIGN_OR_RETURN(
-            ended, rounds::EndedByOthers(transaction, repository, sent, runs));
+        FEDERITY_ASSIGN_OR_RETURN(ended,
+                                  rounds::EndedByOthers(transaction, repository, sent, runs));
         return absl::OkStatus();
       });
   if (absl::IsNotFound(read)) {  // the repository was deleted
@@ -361,8 +362,8 @@ void AssignmentHub::BeatRepository(const std::string& repository,
   std::vector<rounds::Session> sessions;
   for (const auto& stream : streams) sessions.push_back(stream->session);
   const absl::Time now = dispatcher_.clock().Now();
-  const absl::Status status = dispatcher_.database().RunInTransaction(
-      [&](store::Transaction& transaction) {
+  const absl::Status status =
+      dispatcher_.database().RunInTransaction([&](store::Transaction& transaction) {
         return rounds::KeepSessions(transaction, sessions, now + options_.online).status();
       });
   if (!status.ok()) {

@@ -52,10 +52,10 @@ class AssignmentHub {
   absl::StatusOr<rounds::Session> Open(const Authorised& authorised,
                                        const v1::WatchAssignmentsRequest& request,
                                        std::shared_ptr<AssignmentSink> sink);
-  // The stream is gone.
+  // The stream is gone: once for each that was opened.
   void Close(const std::string& repository, const rounds::Session& session);
   // Ends all streams with `status`, takes no more, and waits until they are gone
-  // and the database says so, or `bound` has passed.
+  // and the database says so, or `bound` has passed; nothing runs afterwards.
   void Drain(const absl::Status& status, absl::Duration bound = absl::Seconds(5));
 
   // A heartbeat of all streams; the hub does it itself every `heartbeat`.
@@ -65,6 +65,7 @@ class AssignmentHub {
   struct Stream;
   struct Repository;
 
+  void Forget(const std::string& repository, const rounds::Session& session);
   void Poke(const std::string& repository);
   void Refresh(const std::string& repository);
   absl::Status Deliver(const std::string& repository,

@@ -72,10 +72,9 @@ absl::Status Evaluate(Call& call, const v1::SubmitEvaluationRequest& request,
 absl::Status Get(Call& call, const v1::GetContributionRequest& request,
                  v1::Contribution* response) {
   FEDERITY_ASSIGN_OR_RETURN(const rounds::ContributionRef ref, OwnContribution(call));
-  FEDERITY_ASSIGN_OR_RETURN(
-      const std::optional<rounds::ContributionRow> row,
-      rounds::FindContribution(call.transaction(), ref.repository, ref.round, ref.id,
-                               rounds::Lock::kNone));
+  FEDERITY_ASSIGN_OR_RETURN(const std::optional<rounds::ContributionRow> row,
+                            rounds::FindContribution(call.transaction(), ref.repository, ref.round,
+                                                     ref.id, rounds::Lock::kNone));
   if (!row.has_value() || (!SeesAll(call.caller()) && row->member != ref.member)) {
     return NotFound(request.name());
   }
@@ -96,8 +95,7 @@ Place PlaceOf(const std::string& cursor) {
           cursor.substr(slash + 1)};
 }
 
-absl::Status List(Call& call, const PageTokens& tokens,
-                  const v1::ListContributionsRequest& request,
+absl::Status List(Call& call, const PageTokens& tokens, const v1::ListContributionsRequest& request,
                   v1::ListContributionsResponse* response) {
   const ResourceName& name = call.resource();
   const std::optional<int64_t> number = ParseNumber(name.id);
@@ -105,9 +103,9 @@ absl::Status List(Call& call, const PageTokens& tokens,
       (!number.has_value() && name.id != "-")) {
     return InvalidArgument("parent", "must end in /rounds/{number} or /rounds/-");
   }
-  FEDERITY_ASSIGN_OR_RETURN(const PageCursor page,
-                            tokens.Read(kListContributions, request.parent(), request.page_size(),
-                                        request.page_token()));
+  FEDERITY_ASSIGN_OR_RETURN(
+      const PageCursor page,
+      tokens.Read(kListContributions, request.parent(), request.page_size(), request.page_token()));
   const Place place = PlaceOf(page.cursor);
   FEDERITY_ASSIGN_OR_RETURN(
       const store::Rows rows,
@@ -130,8 +128,8 @@ absl::Status List(Call& call, const PageTokens& tokens,
     *response->add_contributions() =
         rounds::ViewContribution(row, call.repository().name, ViewerOf(call.caller()));
     if (i + 1 == size && rows.size() > size) {
-      response->set_next_page_token(tokens.Next(kListContributions, request.parent(),
-                                                StrCat(row.round, "/", row.id)));
+      response->set_next_page_token(
+          tokens.Next(kListContributions, request.parent(), StrCat(row.round, "/", row.id)));
     }
   }
   return absl::OkStatus();
@@ -156,9 +154,9 @@ grpc::ServerUnaryReactor* ContributionService::ReportProgress(
       [](Call& call, const v1::ReportProgressRequest& report,
          v1::ReportProgressResponse* answer) -> absl::Status {
         FEDERITY_ASSIGN_OR_RETURN(const rounds::ContributionRef ref, OwnContribution(call));
-        FEDERITY_ASSIGN_OR_RETURN(
-            *answer, rounds::ReportProgress(call.transaction(), ref, report.phase(),
-                                            report.fraction(), call.now()));
+        FEDERITY_ASSIGN_OR_RETURN(*answer,
+                                  rounds::ReportProgress(call.transaction(), ref, report.phase(),
+                                                         report.fraction(), call.now()));
         return absl::OkStatus();
       });
 }
@@ -190,12 +188,11 @@ grpc::ServerUnaryReactor* ContributionService::GetContribution(
 grpc::ServerUnaryReactor* ContributionService::ListContributions(
     grpc::CallbackServerContext* context, const v1::ListContributionsRequest* request,
     v1::ListContributionsResponse* response) {
-  return dispatcher_.HandleUnary(
-      context, kListContributions, *request, response,
-      [this](Call& call, const v1::ListContributionsRequest& list,
-             v1::ListContributionsResponse* answer) {
-        return List(call, dispatcher_.page_tokens(), list, answer);
-      });
+  return dispatcher_.HandleUnary(context, kListContributions, *request, response,
+                                 [this](Call& call, const v1::ListContributionsRequest& list,
+                                        v1::ListContributionsResponse* answer) {
+                                   return List(call, dispatcher_.page_tokens(), list, answer);
+                                 });
 }
 
 }  // namespace federity::api

@@ -40,8 +40,7 @@ absl::StatusOr<rounds::RoundRow> FindNamedRound(store::Transaction& transaction,
 absl::StatusOr<rounds::ContributionRef> OwnContribution(const Call& call) {
   const ResourceName& name = call.resource();
   const std::optional<int64_t> number = ParseNumber(name.id);
-  if (name.collection != "rounds" || !number.has_value() ||
-      name.subcollection != "contributions") {
+  if (name.collection != "rounds" || !number.has_value() || name.subcollection != "contributions") {
     return InvalidArgument("name", "must end in /rounds/{number}/contributions/{contribution}");
   }
   rounds::ContributionRef ref;

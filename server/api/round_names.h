@@ -18,8 +18,7 @@ namespace federity::api {
 // `…/rounds/{n}` or `…/rounds/latest`. INVALID_ARGUMENT, NOT_FOUND.
 absl::StatusOr<rounds::RoundRow> FindNamedRound(store::Transaction& transaction,
                                                 const ResourceName& name,
-                                                const RepositoryRef& repository,
-                                                rounds::Lock lock);
+                                                const RepositoryRef& repository, rounds::Lock lock);
 // A round's or run's number, from 1; nullopt for anything else.
 std::optional<int64_t> ParseNumber(std::string_view text);
 // `…/rounds/{n}/contributions/{c}` of the caller. INVALID_ARGUMENT.

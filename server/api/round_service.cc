@@ -27,21 +27,18 @@ constexpr size_t kMaxReasonBytes = 2000;
 
 absl::Status View(Call& call, const rounds::RoundRow& round, v1::Round* response) {
   FEDERITY_ASSIGN_OR_RETURN(
-      *response,
-      rounds::ViewRound(call.transaction(), round, ViewerOf(call.caller()), call.now()));
+      *response, rounds::ViewRound(call.transaction(), round, ViewerOf(call.caller()), call.now()));
   return absl::OkStatus();
 }
 
-absl::Status StartRoundCall(Call& call, const v1::StartRoundRequest& request,
-                            v1::Round* response) {
+absl::Status StartRoundCall(Call& call, const v1::StartRoundRequest& request, v1::Round* response) {
   if (!call.resource().collection.empty()) {
     return InvalidArgument("parent", "must be a repository");
   }
-  FEDERITY_ASSIGN_OR_RETURN(
-      const rounds::RoundRow round,
-      rounds::StartSeries(call.transaction(), call.repository().id,
-                          request.count() == 0 ? 1 : request.count(), call.caller().member_id,
-                          call.now()));
+  FEDERITY_ASSIGN_OR_RETURN(const rounds::RoundRow round,
+                            rounds::StartSeries(call.transaction(), call.repository().id,
+                                                request.count() == 0 ? 1 : request.count(),
+                                                call.caller().member_id, call.now()));
   call.AuditResource(round.name());
   call.AuditDetail("count", StrCat(round.series_count));
   return View(call, round, response);
@@ -70,11 +67,10 @@ absl::Status ListRoundsCall(Call& call, const PageTokens& tokens,
   if (!call.resource().collection.empty()) {
     return InvalidArgument("parent", "must be a repository");
   }
-  FEDERITY_ASSIGN_OR_RETURN(const PageCursor page,
-                            tokens.Read(kListRounds, request.parent(), request.page_size(),
-                                        request.page_token()));
-  const int64_t before =
-      ParseNumber(page.cursor).value_or(std::numeric_limits<int64_t>::max());
+  FEDERITY_ASSIGN_OR_RETURN(
+      const PageCursor page,
+      tokens.Read(kListRounds, request.parent(), request.page_size(), request.page_token()));
+  const int64_t before = ParseNumber(page.cursor).value_or(std::numeric_limits<int64_t>::max());
   FEDERITY_ASSIGN_OR_RETURN(
       const store::Rows rows,
       call.transaction().Execute(
@@ -99,12 +95,12 @@ absl::Status ListRoundsCall(Call& call, const PageTokens& tokens,
 RoundService::RoundService(Dispatcher& dispatcher)
     : dispatcher_(dispatcher), tasks_(1), watches_(dispatcher, tasks_) {}
 
-RoundService::~RoundService() {
-  Drain();
+RoundService::~RoundService() { Drain(); }
+
+void RoundService::Drain() {
+  watches_.Drain();
   tasks_.Stop();
 }
-
-void RoundService::Drain() { watches_.Drain(); }
 
 grpc::ServerUnaryReactor* RoundService::StartRound(grpc::CallbackServerContext* context,
                                                    const v1::StartRoundRequest* request,
@@ -118,10 +114,9 @@ grpc::ServerUnaryReactor* RoundService::GetRound(grpc::CallbackServerContext* co
   return dispatcher_.HandleUnary(
       context, kGetRound, *request, response,
       [](Call& call, const v1::GetRoundRequest&, v1::Round* answer) -> absl::Status {
-        FEDERITY_ASSIGN_OR_RETURN(
-            const rounds::RoundRow round,
-            FindNamedRound(call.transaction(), call.resource(), call.repository(),
-                           rounds::Lock::kNone));
+        FEDERITY_ASSIGN_OR_RETURN(const rounds::RoundRow round,
+                                  FindNamedRound(call.transaction(), call.resource(),
+                                                 call.repository(), rounds::Lock::kNone));
         return View(call, round, answer);
       });
 }

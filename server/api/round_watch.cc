@@ -37,8 +37,8 @@ class RoundWatch final : public grpc::ServerWriteReactor<v1::WatchRoundResponse>
   }
 
   void End(const absl::Status& status) {
-    const grpc::Status told = status.ok() ? grpc::Status::OK
-                                          : owner_.dispatcher_.ToClient(kMethod, status);
+    const grpc::Status told =
+        status.ok() ? grpc::Status::OK : owner_.dispatcher_.ToClient(kMethod, status);
     absl::MutexLock lock(&mutex_);
     if (!ended_.has_value()) ended_ = told;
     if (!status.ok()) queue_.clear();
@@ -75,12 +75,11 @@ class RoundWatch final : public grpc::ServerWriteReactor<v1::WatchRoundResponse>
   absl::Status Open(grpc::CallbackServerContext* context, const std::string& name) {
     Dispatcher& dispatcher = owner_.dispatcher_;
     FEDERITY_ASSIGN_OR_RETURN(authorised_, dispatcher.Authorise(context, kMethod, name));
-    FEDERITY_RETURN_IF_ERROR(
-        dispatcher.database().RunInTransaction([&](store::Transaction& transaction) -> absl::Status {
-          FEDERITY_ASSIGN_OR_RETURN(
-              const rounds::RoundRow round,
-              FindNamedRound(transaction, authorised_.resource, authorised_.repository,
-                             rounds::Lock::kNone));
+    FEDERITY_RETURN_IF_ERROR(dispatcher.database().RunInTransaction(
+        [&](store::Transaction& transaction) -> absl::Status {
+          FEDERITY_ASSIGN_OR_RETURN(const rounds::RoundRow round,
+                                    FindNamedRound(transaction, authorised_.resource,
+                                                   authorised_.repository, rounds::Lock::kNone));
           number_ = round.number;
           series_ = round.series;
           return absl::OkStatus();
@@ -89,10 +88,9 @@ class RoundWatch final : public grpc::ServerWriteReactor<v1::WatchRoundResponse>
     for (const std::string& topic : {rounds::RepositoryTopic(authorised_.repository.id),
                                      rounds::ProgressTopic(authorised_.repository.id),
                                      rounds::MemberTopic(authorised_.caller.member_id)}) {
-      subscriptions.push_back(dispatcher.database().Subscribe(
-          topic, [weak = weak_from_this()] {
-            if (const auto self = weak.lock()) self->Poke();
-          }));
+      subscriptions.push_back(dispatcher.database().Subscribe(topic, [weak = weak_from_this()] {
+        if (const auto self = weak.lock()) self->Poke();
+      }));
     }
     absl::MutexLock lock(&mutex_);
     subscriptions_.swap(subscriptions);
@@ -149,10 +147,9 @@ class RoundWatch final : public grpc::ServerWriteReactor<v1::WatchRoundResponse>
     Dispatcher& dispatcher = owner_.dispatcher_;
     return dispatcher.database().RunInTransaction(
         [&](store::Transaction& transaction) -> absl::Status {
-          FEDERITY_ASSIGN_OR_RETURN(
-              const std::optional<rounds::RoundRow> round,
-              rounds::FindRound(transaction, authorised_.repository.id, number_,
-                                rounds::Lock::kNone));
+          FEDERITY_ASSIGN_OR_RETURN(const std::optional<rounds::RoundRow> round,
+                                    rounds::FindRound(transaction, authorised_.repository.id,
+                                                      number_, rounds::Lock::kNone));
           if (!round.has_value() || round->series != series_) return NotFound("the round");
           FEDERITY_ASSIGN_OR_RETURN(
               const store::Row role,

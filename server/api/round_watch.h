@@ -24,8 +24,7 @@ class RoundWatches {
  public:
   static constexpr absl::Duration kLeastInterval = absl::Milliseconds(200);
 
-  RoundWatches(Dispatcher& dispatcher, TaskQueue& tasks)
-      : dispatcher_(dispatcher), tasks_(tasks) {}
+  RoundWatches(Dispatcher& dispatcher, TaskQueue& tasks) : dispatcher_(dispatcher), tasks_(tasks) {}
   // Answers a call; the reactor lives until gRPC is done with it.
   grpc::ServerWriteReactor<v1::WatchRoundResponse>* Start(grpc::CallbackServerContext* context,
                                                           const v1::WatchRoundRequest& request);

@@ -29,10 +29,9 @@ absl::Status ViewRun(Call& call, const statistics::RunRow& run, v1::StatisticsRu
   response->set_name(run.name());
   response->set_state(run.state);
   if (run.standardisation_digest.has_value()) {
-    FEDERITY_ASSIGN_OR_RETURN(
-        const repositories::StandardisationRow row,
-        repositories::GetStandardisation(call.transaction(), run.repository,
-                                         *run.standardisation_digest));
+    FEDERITY_ASSIGN_OR_RETURN(const repositories::StandardisationRow row,
+                              repositories::GetStandardisation(call.transaction(), run.repository,
+                                                               *run.standardisation_digest));
     *response->mutable_standardisation() = ToProto(row, run.repository_name);
   }
   response->set_asked(static_cast<int32_t>(run.asked));
@@ -69,10 +68,9 @@ absl::Status StartStatisticsCall(Call& call, const v1::StartStatisticsRequest&,
                               repositories::GetCommit(call.transaction(), repository, *row.head));
     program_digest = head.program_digest;
   }
-  FEDERITY_ASSIGN_OR_RETURN(
-      const std::vector<rounds::Candidate> candidates,
-      rounds::ListCandidates(call.transaction(), repository, row.plan_digest, program_digest,
-                             call.now()));
+  FEDERITY_ASSIGN_OR_RETURN(const std::vector<rounds::Candidate> candidates,
+                            rounds::ListCandidates(call.transaction(), repository, row.plan_digest,
+                                                   program_digest, call.now()));
   std::vector<statistics::Asked> asked;
   for (const rounds::Candidate& candidate : candidates) {
     if (candidate.readiness == rounds::Readiness::kReady) {

@@ -27,21 +27,18 @@ absl::StatusOr<std::optional<rpc::JoinLink>> ReadOpenLink(store::Transaction& tr
   absl::StatusOr<rpc::JoinLink> link = rpc::ParseJoinLink(*text);
   if (!link.ok()) return std::optional<rpc::JoinLink>();
   FEDERITY_ASSIGN_OR_RETURN(
-      const auto row,
-      transaction.QueryOptional("SELECT 1 FROM invitations WHERE secret_digest = $1 AND "
-                                "uses < max_uses AND revoked_at IS NULL AND expires_at > $2",
-                                store::Params()
-                                    .Bytes(crypto::Sha256(link->secret).view())
-                                    .Time(now)));
+      const auto row, transaction.QueryOptional(
+                          "SELECT 1 FROM invitations WHERE secret_digest = $1 AND "
+                          "uses < max_uses AND revoked_at IS NULL AND expires_at > $2",
+                          store::Params().Bytes(crypto::Sha256(link->secret).view()).Time(now)));
   if (!row.has_value()) return std::optional<rpc::JoinLink>();
   return std::optional<rpc::JoinLink>(*std::move(link));
 }
 
 absl::StatusOr<std::string> MakeLink(store::Transaction& transaction,
                                      const std::string& public_address, absl::Time now) {
-  FEDERITY_ASSIGN_OR_RETURN(
-      const std::optional<store::Row> coordinator,
-      transaction.QueryOptional("SELECT ca_certificate FROM coordinator"));
+  FEDERITY_ASSIGN_OR_RETURN(const std::optional<store::Row> coordinator,
+                            transaction.QueryOptional("SELECT ca_certificate FROM coordinator"));
   if (!coordinator.has_value()) {
     return absl::FailedPreconditionError(
         "this coordinator was never started; `federity-server run` prints the first link");
@@ -75,9 +72,10 @@ absl::StatusOr<std::string> MakeAdministratorLink(store::Database& database,
   return link;
 }
 
-absl::StatusOr<std::optional<std::string>> FirstAdministratorLink(
-    store::Database& database, const std::filesystem::path& file,
-    const std::string& public_address, absl::Time now) {
+absl::StatusOr<std::optional<std::string>> FirstAdministratorLink(store::Database& database,
+                                                                  const std::filesystem::path& file,
+                                                                  const std::string& public_address,
+                                                                  absl::Time now) {
   std::optional<std::string> link;
   FEDERITY_RETURN_IF_ERROR(
       database.RunInTransaction([&](store::Transaction& transaction) -> absl::Status {

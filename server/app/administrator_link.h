@@ -24,9 +24,10 @@ absl::StatusOr<std::string> MakeAdministratorLink(store::Database& database,
 // While nobody is administrator: the link in `file`, which is made, or made
 // anew where it can't be redeemed any more or names another address. Nothing if
 // there is an administrator.
-absl::StatusOr<std::optional<std::string>> FirstAdministratorLink(
-    store::Database& database, const std::filesystem::path& file,
-    const std::string& public_address, absl::Time now);
+absl::StatusOr<std::optional<std::string>> FirstAdministratorLink(store::Database& database,
+                                                                  const std::filesystem::path& file,
+                                                                  const std::string& public_address,
+                                                                  absl::Time now);
 
 // Deletes `file` once its link was used, revoked or has expired.
 absl::Status RemoveUsedLink(store::Database& database, const std::filesystem::path& file,

@@ -39,8 +39,9 @@ constexpr absl::Duration kGarbageInterval = absl::Minutes(10);
 // How clients are told to find us.
 std::string PublicAddress(const ServerConfig& config, int bound_port) {
   if (config.public_address.empty()) {
-    log::Warning("no public address is set (--public HOST:PORT): links say localhost and work on "
-                 "this machine only");
+    log::Warning(
+        "no public address is set (--public HOST:PORT): links say localhost and work on "
+        "this machine only");
     return absl::StrCat("localhost:", bound_port);
   }
   HostPort address = *ParseHostPort(config.public_address, 0);  // checked when completed
@@ -85,9 +86,9 @@ class AppImpl final : public App {
     FEDERITY_RETURN_IF_ERROR(OpenKeys());
     FEDERITY_ASSIGN_OR_RETURN(blobs_, blobs::BlobStore::Open(config_.blob_directory));
     FEDERITY_RETURN_IF_ERROR(OpenPort());
-    FEDERITY_ASSIGN_OR_RETURN(administrator_link_,
-                              FirstAdministratorLink(*database_, LinkFile(), public_address_,
-                                                     clock_.Now()));
+    FEDERITY_ASSIGN_OR_RETURN(
+        administrator_link_,
+        FirstAdministratorLink(*database_, LinkFile(), public_address_, clock_.Now()));
     services_->Start();
     StartTasks();
     rpc_server_->SetServing(true);
@@ -150,8 +151,7 @@ class AppImpl final : public App {
   absl::Status OpenKeys() {
     FEDERITY_ASSIGN_OR_RETURN(const bool has_secrets, HasSecrets(*database_));
     FEDERITY_ASSIGN_OR_RETURN(key_file_, LoadKeyFile(config_.key_file, !has_secrets));
-    auto authority =
-        membership::CertificateAuthority::LoadOrCreate(*database_, key_file_, clock_);
+    auto authority = membership::CertificateAuthority::LoadOrCreate(*database_, key_file_, clock_);
     if (!authority.ok()) return Annotate(authority.status(), config_.key_file.string());
     authority_ = *std::move(authority);
     return absl::OkStatus();
@@ -166,14 +166,13 @@ class AppImpl final : public App {
     FEDERITY_ASSIGN_OR_RETURN(
         credentials_,
         ServerCredentials::Create(*authority_, CertificateHosts(public_address_, listen), clock_));
-    services_ = Services::Create(
-        config_,
-        {.database = *database_,
-         .blobs = *blobs_,
-         .authority = *authority_,
-         .key_file = key_file_,
-         .clock = clock_},
-        public_address_);
+    services_ = Services::Create(config_,
+                                 {.database = *database_,
+                                  .blobs = *blobs_,
+                                  .authority = *authority_,
+                                  .key_file = key_file_,
+                                  .clock = clock_},
+                                 public_address_);
     FEDERITY_ASSIGN_OR_RETURN(
         rpc_server_,
         RpcServer::Start(config_, reserved, credentials_->grpc_credentials(),

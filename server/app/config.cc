@@ -17,8 +17,8 @@ constexpr int64_t kMib = 1 << 20;
 constexpr int64_t kGib = 1 << 30;
 
 absl::Status BadHostPort(std::string_view text, std::string_view problem) {
-  return InvalidArgument("address",
-                         StrCat("`", text, "`: ", problem, "; write HOST:PORT or [V6ADDRESS]:PORT"));
+  return InvalidArgument(
+      "address", StrCat("`", text, "`: ", problem, "; write HOST:PORT or [V6ADDRESS]:PORT"));
 }
 
 }  // namespace
@@ -72,22 +72,22 @@ absl::StatusOr<ServerConfig> ParseServerConfig(std::string_view text) {
   result.blob_directory = toml.String("blobs.directory", "");
   result.log_level =
       toml.OneOf("log.level", result.log_level, {"debug", "info", "warning", "error"});
-  result.max_upload_bytes = toml.Integer("limits.max_upload_bytes", result.max_upload_bytes,
-                                         kMib, kGib << 20);
+  result.max_upload_bytes =
+      toml.Integer("limits.max_upload_bytes", result.max_upload_bytes, kMib, kGib << 20);
   result.max_message_bytes = toml.Integer("limits.max_message_bytes", result.max_message_bytes,
                                           kMib + 64 * kKib, 64 * kMib);
   result.memory_bytes =
       toml.Integer("limits.memory_bytes", result.memory_bytes, 64 * kMib, kGib << 10);
-  result.drain =
-      toml.Duration("drain", result.drain, absl::Seconds(1), absl::Minutes(10));
+  result.drain = toml.Duration("drain", result.drain, absl::Seconds(1), absl::Minutes(10));
   FEDERITY_RETURN_IF_ERROR(toml.Finish());
   return result;
 }
 
 absl::Status CompleteServerConfig(ServerConfig& config) {
   if (config.data_directory.empty()) {
-    return InvalidArgument("data_dir", "data_dir is missing; give --data-dir DIR or set it in the "
-                                       "configuration");
+    return InvalidArgument("data_dir",
+                           "data_dir is missing; give --data-dir DIR or set it in the "
+                           "configuration");
   }
   std::error_code error;
   config.data_directory = std::filesystem::absolute(config.data_directory, error);

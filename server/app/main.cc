@@ -119,8 +119,8 @@ int main(int argc, char** argv) {
   federity::TuneAllocator();
   Flags flags;
   CLI::App cli("The Federity coordinator");
-  cli.set_version_flag("--version", std::string("federity-server ") +
-                                        std::string(federity::kVersion));
+  cli.set_version_flag("--version",
+                       std::string("federity-server ") + std::string(federity::kVersion));
   cli.require_subcommand(1);
   CLI::App* run = cli.add_subcommand("run", "Serve until SIGTERM");
   AddFlags(run, flags);

@@ -93,10 +93,10 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
     server = build({"0.0.0.0", reserved.address.port});
   }
   if (server == nullptr) {
-    return absl::UnavailableError(absl::StrCat(
-        "can't listen on ", reserved.address.ToString(), ": the port is taken or ",
-        IsWildcard(reserved.address.host) ? "needs another user (below 1024)"
-                                          : "the address is not one of this machine"));
+    return absl::UnavailableError(
+        absl::StrCat("can't listen on ", reserved.address.ToString(), ": the port is taken or ",
+                     IsWildcard(reserved.address.host) ? "needs another user (below 1024)"
+                                                       : "the address is not one of this machine"));
   }
   std::unique_ptr<RpcServer> result(new RpcServer(std::move(server)));
   result->SetServing(false);
@@ -109,8 +109,6 @@ void RpcServer::SetServing(bool serving) {
   server_->GetHealthCheckService()->SetServingStatus(serving);
 }
 
-void RpcServer::Shutdown(absl::Time deadline) {
-  server_->Shutdown(absl::ToChronoTime(deadline));
-}
+void RpcServer::Shutdown(absl::Time deadline) { server_->Shutdown(absl::ToChronoTime(deadline)); }
 
 }  // namespace federity::app

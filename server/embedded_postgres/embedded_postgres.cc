@@ -40,8 +40,8 @@ constexpr std::string_view kSuperuser = "federity";
 // needs quoting in neither.
 bool IsPlain(const std::string& path) {
   return std::all_of(path.begin(), path.end(), [](char c) {
-    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '/' || c == '.' ||
-           c == '-' || c == '_';
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '/' || c == '.' || c == '-' ||
+           c == '_';
   });
 }
 
@@ -63,10 +63,11 @@ absl::StatusOr<SystemUser> ChooseUser(const fs::path& cluster) {
   if (stat(cluster.c_str(), &info) == 0) {
     if (info.st_uid == current.uid && current.uid != 0) return current;
     if (current.uid == 0 && info.st_uid != 0) return FindUser(info.st_uid);
-    return absl::PermissionDeniedError(absl::StrCat(
-        cluster.string(), " belongs to user id ", info.st_uid, " and this program runs as ",
-        current.name, info.st_uid == 0 ? "; PostgreSQL refuses root: `chown -R postgres` the folder"
-                                       : "; run it as that user, or `chown -R` the folder"));
+    return absl::PermissionDeniedError(
+        absl::StrCat(cluster.string(), " belongs to user id ", info.st_uid,
+                     " and this program runs as ", current.name,
+                     info.st_uid == 0 ? "; PostgreSQL refuses root: `chown -R postgres` the folder"
+                                      : "; run it as that user, or `chown -R` the folder"));
   }
   if (current.uid != 0) return current;
   for (const char* name : {"federity", "postgres", "nobody"}) {
@@ -87,13 +88,13 @@ absl::Status CheckReachable(const fs::path& directory, const SystemUser& user) {
       return ErrnoStatus(errno, absl::StrCat("chmod ", directory.string()));
     }
   }
-  const absl::StatusOr<std::string> reached = RunProgram(
-      {.arguments = {"/bin/true"}, .user = user, .directory = directory});
+  const absl::StatusOr<std::string> reached =
+      RunProgram({.arguments = {"/bin/true"}, .user = user, .directory = directory});
   if (reached.ok()) return absl::OkStatus();
   if (!absl::IsPermissionDenied(reached.status())) return reached.status();
   return absl::PermissionDeniedError(absl::StrCat(
-      "the system user ", user.name, ", which runs the database, can't reach ",
-      directory.string(), "; choose a data directory such as /var/lib/federity, or let others "
+      "the system user ", user.name, ", which runs the database, can't reach ", directory.string(),
+      "; choose a data directory such as /var/lib/federity, or let others "
       "enter its parent folders (`chmod o+x`)"));
 }
 
@@ -130,12 +131,11 @@ absl::Status MakeCluster(const fs::path& cluster, const Installation& installati
   FEDERITY_RETURN_IF_ERROR(Own(fresh, user, 0700));
   log::Info("making a database cluster", {{"folder", cluster.string()}, {"user", user.name}});
   // trust: whoever can enter the socket's 0700 folder is this user or root.
-  ProgramSpec initdb = {
-      .arguments = {(installation.bin / "initdb").string(), "-D", fresh.string(), "-U",
-                    std::string(kSuperuser), "-A", "trust", "-E", "UTF8", "--locale=C",
-                    "--no-instructions"},
-      .user = user,
-      .directory = fresh};
+  ProgramSpec initdb = {.arguments = {(installation.bin / "initdb").string(), "-D", fresh.string(),
+                                      "-U", std::string(kSuperuser), "-A", "trust", "-E", "UTF8",
+                                      "--locale=C", "--no-instructions"},
+                        .user = user,
+                        .directory = fresh};
   if (!durable) initdb.arguments.push_back("--no-sync");
   FEDERITY_RETURN_IF_ERROR(RunProgram(initdb).status());
   if (rename(fresh.c_str(), cluster.c_str()) != 0) {
@@ -238,10 +238,9 @@ class EmbeddedPostgresImpl : public EmbeddedPostgres {
     const absl::StatusOr<Postmaster> ready = WaitUntilReady(pid_);
     if (ready.ok()) return absl::OkStatus();
     pid_ = 0;
-    return Annotate(ready.status(),
-                    absl::StrCat("PostgreSQL does not start: ",
-                                 ReadFile(log_file, 1 << 16).value_or(""), " (see also ",
-                                 (cluster_ / "log").string(), ")"));
+    return Annotate(ready.status(), absl::StrCat("PostgreSQL does not start: ",
+                                                 ReadFile(log_file, 1 << 16).value_or(""),
+                                                 " (see also ", (cluster_ / "log").string(), ")"));
   }
 
   // The postmaster writes its state into its pid file, as for pg_ctl -w.
@@ -319,8 +318,7 @@ absl::StatusOr<std::string> EmbeddedPostgres::FindRunning(const fs::path& direct
   const std::optional<Postmaster> found =
       FindPostmaster(fs::absolute(directory, error) / "postgres");
   if (!found.has_value() || !found->ready) {
-    return absl::NotFoundError(
-        absl::StrCat("no database runs on ", directory.string()));
+    return absl::NotFoundError(absl::StrCat("no database runs on ", directory.string()));
   }
   return UrlOf(found->socket_folder);
 }

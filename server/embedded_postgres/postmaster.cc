@@ -31,6 +31,14 @@ bool WorksIn(pid_t pid, const fs::path& cluster) {
   return fs::equivalent(works_in, cluster, error);
 }
 
+// proc(5): "pid (name) state …"; the name may hold anything.
+bool IsZombie(pid_t pid) {
+  const absl::StatusOr<std::string> stat = ReadFile(absl::StrCat("/proc/", pid, "/stat"), 4096);
+  if (!stat.ok()) return false;
+  const size_t end = stat->rfind(") ");
+  return end != std::string::npos && end + 2 < stat->size() && (*stat)[end + 2] == 'Z';
+}
+
 }  // namespace
 
 std::optional<Postmaster> FindPostmaster(const fs::path& cluster) {
@@ -49,7 +57,9 @@ bool IsRunning(pid_t pid) {
   const pid_t reaped = waitpid(pid, nullptr, WNOHANG);
   if (reaped == pid) return false;
   if (reaped == 0) return true;
-  return kill(pid, 0) == 0 || errno == EPERM;  // not our child
+  // Not our child. One that has ended and that nobody reaped, as happens in
+  // containers without an init, does not run either.
+  return (kill(pid, 0) == 0 || errno == EPERM) && !IsZombie(pid);
 }
 
 bool WaitForEnd(pid_t pid, absl::Duration timeout) {

@@ -150,9 +150,9 @@ absl::StatusOr<std::string> RunProgram(ProgramSpec spec) {
   FEDERITY_RETURN_IF_ERROR(ReadFully(output.get(), text.data(), size, 0));
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return text;
   constexpr size_t kShown = 2000;
-  return absl::InternalError(absl::StrCat(
-      spec.arguments.front(), " failed: ",
-      text.size() > kShown ? text.substr(text.size() - kShown) : text));
+  return absl::InternalError(
+      absl::StrCat(spec.arguments.front(),
+                   " failed: ", text.size() > kShown ? text.substr(text.size() - kShown) : text));
 }
 
 }  // namespace federity::embedded_postgres

@@ -67,8 +67,9 @@ absl::Status CheckGreeting(const v1::WatchAssignmentsRequest& request) {
     if (!membership::IsPlainText(dataset.label(), kMaxLabelBytes) ||
         (dataset.kind() != "table" && dataset.kind() != "images") || dataset.rows() < 0 ||
         dataset.rows() > kMaxRows) {
-      return InvalidArgument("datasets", "must each have a label of at most 200 bytes, the kind "
-                                         "\"table\" or \"images\", and a possible number of rows");
+      return InvalidArgument("datasets",
+                             "must each have a label of at most 200 bytes, the kind "
+                             "\"table\" or \"images\", and a possible number of rows");
     }
   }
   return absl::OkStatus();
@@ -131,13 +132,11 @@ absl::StatusOr<std::vector<std::string>> KeepSessions(store::Transaction& transa
   }
   FEDERITY_ASSIGN_OR_RETURN(
       const store::Rows rows,
-      transaction.Execute("UPDATE agents a SET online_until = $3 FROM "
-                          "unnest($1::uuid[], $2::uuid[]) AS s(member, session) "
-                          "WHERE a.member = s.member AND a.session = s.session RETURNING a.member",
-                          store::Params()
-                              .Text(UuidArray(members))
-                              .Text(UuidArray(ids))
-                              .Time(online_until)));
+      transaction.Execute(
+          "UPDATE agents a SET online_until = $3 FROM "
+          "unnest($1::uuid[], $2::uuid[]) AS s(member, session) "
+          "WHERE a.member = s.member AND a.session = s.session RETURNING a.member",
+          store::Params().Text(UuidArray(members)).Text(UuidArray(ids)).Time(online_until)));
   std::vector<std::string> kept;
   kept.reserve(rows.size());
   for (const store::Row& row : rows) kept.push_back(row.Text(0));

@@ -108,9 +108,8 @@ absl::StatusOr<RepositoryWork> ReadWork(store::Transaction& transaction,
     FEDERITY_ASSIGN_OR_RETURN(work.head,
                               repositories::GetCommit(transaction, repository, *row.head));
   }
-  FEDERITY_ASSIGN_OR_RETURN(
-      work.standardisation,
-      StandardisationOf(transaction, repository, row.standardisation_digest));
+  FEDERITY_ASSIGN_OR_RETURN(work.standardisation,
+                            StandardisationOf(transaction, repository, row.standardisation_digest));
   FEDERITY_RETURN_IF_ERROR(ReadTraining(transaction, repository, work));
   FEDERITY_RETURN_IF_ERROR(ReadStatistics(transaction, repository, work));
   FEDERITY_RETURN_IF_ERROR(ReadEvaluation(transaction, repository, work));

@@ -28,8 +28,7 @@ struct Own {
 };
 
 absl::Status NoContribution(const ContributionRef& ref) {
-  return NotFound(
-      StrCat(ref.repository_name, "/rounds/", ref.round, "/contributions/", ref.id));
+  return NotFound(StrCat(ref.repository_name, "/rounds/", ref.round, "/contributions/", ref.id));
 }
 
 // The round first: locks go in that order.
@@ -98,9 +97,10 @@ absl::Status StoreClaims(store::Transaction& transaction, const ContributionRow&
   params.Text(contribution.id).Text(upload.digest).Int(upload.size_bytes).Time(now);
   if (!good) {
     return transaction
-        .Execute("UPDATE contributions SET delta_digest = $2, delta_bytes = $3, "
-                 "submitted_at = $4 WHERE id = $1",
-                 params)
+        .Execute(
+            "UPDATE contributions SET delta_digest = $2, delta_bytes = $3, "
+            "submitted_at = $4 WHERE id = $1",
+            params)
         .status();
   }
   const double seconds = request.train_seconds();
@@ -112,10 +112,11 @@ absl::Status StoreClaims(store::Transaction& transaction, const ContributionRow&
       .Text(FormatConfusion(metrics.confusion()))
       .Bytes(request.signature());
   return transaction
-      .Execute("UPDATE contributions SET delta_digest = $2, delta_bytes = $3, submitted_at = $4, "
-               "examples = $5, train_seconds = $6, device = $7, base_examples = $8, "
-               "base_loss_sum = $9, base_confusion = $10, signature = $11 WHERE id = $1",
-               params)
+      .Execute(
+          "UPDATE contributions SET delta_digest = $2, delta_bytes = $3, submitted_at = $4, "
+          "examples = $5, train_seconds = $6, device = $7, base_examples = $8, "
+          "base_loss_sum = $9, base_confusion = $10, signature = $11 WHERE id = $1",
+          params)
       .status();
 }
 
@@ -126,8 +127,8 @@ absl::StatusOr<ContributionRow> SubmitContribution(store::Transaction& transacti
                                                    const v1::SubmitContributionRequest& request,
                                                    absl::Time now) {
   if (!membership::IsPlainText(request.device(), kMaxDeviceBytes)) {
-    return InvalidArgument("device", StrCat("must be plain text of at most ", kMaxDeviceBytes,
-                                            " bytes"));
+    return InvalidArgument("device",
+                           StrCat("must be plain text of at most ", kMaxDeviceBytes, " bytes"));
   }
   FEDERITY_ASSIGN_OR_RETURN(Own own, LockOwn(transaction, ref));
   FEDERITY_RETURN_IF_ERROR(CheckOpen(own, now));
@@ -143,10 +144,10 @@ absl::StatusOr<ContributionRow> SubmitContribution(store::Transaction& transacti
   if (!claims.ok() && ReasonOf(claims) == v1::ERROR_REASON_INTERNAL) return claims;
   FEDERITY_RETURN_IF_ERROR(
       StoreClaims(transaction, own.contribution, upload, request, claims.ok(), now));
-  FEDERITY_RETURN_IF_ERROR(MoveContribution(
-      transaction, own.round, own.contribution,
-      claims.ok() ? ContributionEvent::kSubmitted : ContributionEvent::kRefused,
-      ReasonOf(claims), ToStd(claims.message()), now));
+  FEDERITY_RETURN_IF_ERROR(
+      MoveContribution(transaction, own.round, own.contribution,
+                       claims.ok() ? ContributionEvent::kSubmitted : ContributionEvent::kRefused,
+                       ReasonOf(claims), ToStd(claims.message()), now));
   FEDERITY_RETURN_IF_ERROR(repositories::ConsumeUpload(transaction, upload.id));
   FEDERITY_ASSIGN_OR_RETURN(
       std::optional<ContributionRow> stored,
@@ -165,8 +166,8 @@ absl::StatusOr<ContributionRow> AbandonContribution(store::Transaction& transact
   if (own.contribution.state == v1::Contribution::ABANDONED) return std::move(own.contribution);
   if (!IsOpen(own.contribution.state)) {
     return Error(v1::ERROR_REASON_ROUND_STATE,
-                 StrCat("The contribution was handed in and is ",
-                        StateName(own.contribution.state), "; it cannot be given up any more."),
+                 StrCat("The contribution was handed in and is ", StateName(own.contribution.state),
+                        "; it cannot be given up any more."),
                  {{"state", std::string(StateName(own.contribution.state))}});
   }
   FEDERITY_RETURN_IF_ERROR(MoveContribution(transaction, own.round, own.contribution,
@@ -199,7 +200,7 @@ absl::StatusOr<v1::ReportProgressResponse> ReportProgress(store::Transaction& tr
                        contribution->state == v1::Contribution::REFUSED;
     response.set_reason(contribution->submitted.has_value() && !ended ? "it was handed in"
                         : !contribution->refusal.empty()              ? contribution->refusal
-                        : ended ? "it was given up"
+                        : ended                                       ? "it was given up"
                                 : "the round's deadline has passed");
     return response;
   }
@@ -214,12 +215,7 @@ absl::StatusOr<v1::ReportProgressResponse> ReportProgress(store::Transaction& tr
       transaction
           .Execute("UPDATE contributions SET phase = $2, fraction = $3, progress_at = $4, "
                    "state = CASE WHEN $5 THEN 2 ELSE state END WHERE id = $1 AND state IN (1, 2)",
-                   store::Params()
-                       .Text(ref.id)
-                       .Int(phase)
-                       .Real(fraction)
-                       .Time(now)
-                       .Bool(uploads))
+                   store::Params().Text(ref.id).Int(phase).Real(fraction).Time(now).Bool(uploads))
           .status());
   FEDERITY_RETURN_IF_ERROR(transaction.Notify(ProgressTopic(ref.repository)));
   return response;
@@ -230,11 +226,12 @@ absl::Status SubmitEvaluation(store::Transaction& transaction, std::string_view 
                               const v1::Metrics& metrics, absl::Time now) {
   FEDERITY_ASSIGN_OR_RETURN(const repositories::CommitRow commit,
                             repositories::GetCommit(transaction, repository, commit_digest));
-  FEDERITY_ASSIGN_OR_RETURN(
-      const repositories::PlanRow plan_row,
-      repositories::GetPlan(transaction, repository, commit.plan_digest));
+  FEDERITY_ASSIGN_OR_RETURN(const repositories::PlanRow plan_row,
+                            repositories::GetPlan(transaction, repository, commit.plan_digest));
   FEDERITY_ASSIGN_OR_RETURN(const Plan plan, plan_row.Parse());
   FEDERITY_RETURN_IF_ERROR(CheckMetrics(metrics, plan));
+  // Nothing measured must not count as one of the members behind the sums.
+  if (metrics.examples() == 0) return absl::OkStatus();
   FEDERITY_RETURN_IF_ERROR(
       transaction
           .Execute("INSERT INTO evaluations (repository, commit, member, examples, loss_sum, "

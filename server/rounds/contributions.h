@@ -49,7 +49,8 @@ absl::StatusOr<v1::ReportProgressResponse> ReportProgress(store::Transaction& tr
                                                           v1::ContributionPhase phase,
                                                           double fraction, absl::Time now);
 
-// Keeps a member's measurement of a commit; a later one replaces it.
+// Keeps a member's measurement of a commit; a later one replaces it, an empty one
+// is not kept.
 // METRICS_INVALID; NOT_FOUND for the commit.
 absl::Status SubmitEvaluation(store::Transaction& transaction, std::string_view repository,
                               std::string_view commit_digest, std::string_view member,

@@ -58,8 +58,7 @@ struct Claimed {
 };
 
 absl::StatusOr<Claimed> Claim(store::Transaction& transaction,
-                              const RoundDependencies& dependencies,
-                              const RoundOptions& options) {
+                              const RoundDependencies& dependencies, const RoundOptions& options) {
   const absl::Time now = dependencies.clock.Now();
   FEDERITY_ASSIGN_OR_RETURN(
       const std::optional<store::Row> row,
@@ -70,20 +69,17 @@ absl::StatusOr<Claimed> Claim(store::Transaction& transaction,
           "FOR UPDATE SKIP LOCKED) RETURNING repository, number",
           store::Params().Text(options.replica).Time(now).Time(now + options.lease)));
   if (!row.has_value()) return Claimed{};
-  FEDERITY_ASSIGN_OR_RETURN(
-      std::optional<RoundRow> round,
-      FindRound(transaction, row->Text(0), row->Int(1), Lock::kUpdate));
+  FEDERITY_ASSIGN_OR_RETURN(std::optional<RoundRow> round,
+                            FindRound(transaction, row->Text(0), row->Int(1), Lock::kUpdate));
   if (!round.has_value()) return absl::InternalError("the claimed round is gone");
-  FEDERITY_ASSIGN_OR_RETURN(
-      std::vector<ContributionRow> contributions,
-      ListContributions(transaction, round->repository, round->number));
+  FEDERITY_ASSIGN_OR_RETURN(std::vector<ContributionRow> contributions,
+                            ListContributions(transaction, round->repository, round->number));
   std::vector<ContributionRow> accepted = Accepted(contributions);
   if (AcceptedOrganizations(accepted) < round->min_contributions) {
-    FEDERITY_RETURN_IF_ERROR(
-        MoveRound(transaction, *round, RoundEvent::kTooFew,
-                  {.reason = v1::ERROR_REASON_TOO_FEW_CONTRIBUTIONS,
-                   .words = TooFewWords(*round, contributions)},
-                  now));
+    FEDERITY_RETURN_IF_ERROR(MoveRound(transaction, *round, RoundEvent::kTooFew,
+                                       {.reason = v1::ERROR_REASON_TOO_FEW_CONTRIBUTIONS,
+                                        .words = TooFewWords(*round, contributions)},
+                                       now));
     return Claimed{.ended = true, .work = std::nullopt};
   }
   FEDERITY_ASSIGN_OR_RETURN(
@@ -118,8 +114,8 @@ absl::Status Renew(const RoundDependencies& dependencies, const RoundOptions& op
       });
 }
 
-absl::StatusOr<NewWeights> Merge(const RoundDependencies& dependencies,
-                                 const RoundOptions& options, const Work& work) {
+absl::StatusOr<NewWeights> Merge(const RoundDependencies& dependencies, const RoundOptions& options,
+                                 const Work& work) {
   const std::string& repository = work.round.repository;
   FEDERITY_ASSIGN_OR_RETURN(const crypto::Digest weights,
                             crypto::ParseDigest(work.base.weights_digest));
@@ -129,13 +125,13 @@ absl::StatusOr<NewWeights> Merge(const RoundDependencies& dependencies,
   for (const ContributionRow& contribution : work.accepted) {
     FEDERITY_ASSIGN_OR_RETURN(const crypto::Digest delta,
                               crypto::ParseDigest(contribution.delta_digest.value_or("")));
-    inputs.push_back(
-        {.open = [&, delta]() -> absl::StatusOr<std::unique_ptr<blobs::BlobReader>> {
-           auto reader = dependencies.blobs.OpenReader(repository, delta, work.key);
-           if (!absl::IsNotFound(reader.status())) return reader;
-           return Error(v1::ERROR_REASON_BLOB_CORRUPT, "an accepted update is gone from the disk");
-         },
-         .weight = std::min(contribution.examples, work.round.max_examples)});
+    inputs.push_back({.open = [&, delta]() -> absl::StatusOr<std::unique_ptr<blobs::BlobReader>> {
+                        auto reader = dependencies.blobs.OpenReader(repository, delta, work.key);
+                        if (!absl::IsNotFound(reader.status())) return reader;
+                        return Error(v1::ERROR_REASON_BLOB_CORRUPT,
+                                     "an accepted update is gone from the disk");
+                      },
+                      .weight = std::min(contribution.examples, work.round.max_examples)});
   }
   const std::string partial = crypto::RandomUuid();
   FEDERITY_ASSIGN_OR_RETURN(std::unique_ptr<blobs::BlobWriter> out,
@@ -160,9 +156,8 @@ absl::StatusOr<NewWeights> Merge(const RoundDependencies& dependencies,
 
 // The round, locked, if this replica still holds it.
 absl::StatusOr<RoundRow> LockHeld(store::Transaction& transaction, const RoundRow& held) {
-  FEDERITY_ASSIGN_OR_RETURN(
-      std::optional<RoundRow> round,
-      FindRound(transaction, held.repository, held.number, Lock::kUpdate));
+  FEDERITY_ASSIGN_OR_RETURN(std::optional<RoundRow> round,
+                            FindRound(transaction, held.repository, held.number, Lock::kUpdate));
   if (!round.has_value() || round->state != v1::Round::MERGING ||
       round->lease_token != held.lease_token) {
     return LeaseLost();
@@ -207,21 +202,20 @@ absl::Status Commit(store::Transaction& transaction, const Work& work, const New
   commit.now = now;
   FEDERITY_ASSIGN_OR_RETURN(const repositories::CommitRow committed,
                             repositories::InsertCommit(transaction, commit));
-  FEDERITY_RETURN_IF_ERROR(MoveRound(transaction, round, RoundEvent::kMerged,
-                                     {.commit = committed.digest,
-                                      .audit = {{"commit", committed.digest},
-                                                {"contributions", StrCat(work.accepted.size())}}},
-                                     now));
+  FEDERITY_RETURN_IF_ERROR(MoveRound(
+      transaction, round, RoundEvent::kMerged,
+      {.commit = committed.digest,
+       .audit = {{"commit", committed.digest}, {"contributions", StrCat(work.accepted.size())}}},
+      now));
   return round.series_ended ? absl::OkStatus() : StartNextRound(transaction, round, now);
 }
 
 absl::Status Fail(store::Transaction& transaction, const RoundRow& held,
                   const absl::Status& failure, absl::Time now) {
   FEDERITY_ASSIGN_OR_RETURN(RoundRow round, LockHeld(transaction, held));
-  return MoveRound(transaction, round, RoundEvent::kRefused,
-                   {.reason = ReasonOf(failure),
-                    .words = StrCat("the merge failed: ", failure.message())},
-                   now);
+  return MoveRound(
+      transaction, round, RoundEvent::kRefused,
+      {.reason = ReasonOf(failure), .words = StrCat("the merge failed: ", failure.message())}, now);
 }
 
 }  // namespace
@@ -236,15 +230,15 @@ std::string TooFewWords(const RoundRow& round, const std::vector<ContributionRow
     abandoned += contribution.state == v1::Contribution::ABANDONED;
   }
   return StrCat("contributions of ", AcceptedOrganizations(Accepted(contributions)),
-                " organisations were accepted and ", round.min_contributions,
-                " are needed (of ", contributions.size(), " contributions ", accepted,
-                " accepted, ", refused, " refused, ", abandoned, " given up)");
+                " organisations were accepted and ", round.min_contributions, " are needed (of ",
+                contributions.size(), " contributions ", accepted, " accepted, ", refused,
+                " refused, ", abandoned, " given up)");
 }
 
 absl::StatusOr<bool> MergeOne(const RoundDependencies& dependencies, const RoundOptions& options) {
   Claimed claimed;
-  FEDERITY_RETURN_IF_ERROR(dependencies.database.RunInTransaction(
-      [&](store::Transaction& transaction) -> absl::Status {
+  FEDERITY_RETURN_IF_ERROR(
+      dependencies.database.RunInTransaction([&](store::Transaction& transaction) -> absl::Status {
         FEDERITY_ASSIGN_OR_RETURN(claimed, Claim(transaction, dependencies, options));
         return absl::OkStatus();
       }));
@@ -257,8 +251,8 @@ absl::StatusOr<bool> MergeOne(const RoundDependencies& dependencies, const Round
       return Commit(transaction, work, *weights, dependencies.clock.Now());
     });
   }
-  const bool hopeless = ReasonOf(status) != v1::ERROR_REASON_INTERNAL ||
-                        work.round.lease_token >= kMaxAttempts;
+  const bool hopeless =
+      ReasonOf(status) != v1::ERROR_REASON_INTERNAL || work.round.lease_token >= kMaxAttempts;
   if (!status.ok() && !absl::IsCancelled(status) && hopeless) {
     log::Warning("round not merged", {{"repository", work.round.repository_name},
                                       {"round", StrCat(work.round.number)},

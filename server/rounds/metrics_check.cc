@@ -27,8 +27,8 @@ int64_t ClassCount(const Plan& plan) {
 
 absl::Status CheckExamples(int64_t examples) {
   if (examples >= 1 && examples <= kMaxExamples) return absl::OkStatus();
-  return Invalid(StrCat("An update cannot stand for ", examples, " rows (1 to ", kMaxExamples,
-                        ")."));
+  return Invalid(
+      StrCat("An update cannot stand for ", examples, " rows (1 to ", kMaxExamples, ")."));
 }
 
 absl::Status CheckMetrics(const v1::Metrics& metrics, const Plan& plan) {

@@ -99,9 +99,8 @@ TrainingDecision DecideTraining(const TrainingView& view, absl::Time now,
 
   counts = Count(view, states);
   if (counts.open == 0 && counts.verifying == 0) {
-    decision.event = counts.accepted_organizations >= view.min_contributions
-                         ? RoundEvent::kClosed
-                         : RoundEvent::kTooFew;
+    decision.event = counts.accepted_organizations >= view.min_contributions ? RoundEvent::kClosed
+                                                                             : RoundEvent::kTooFew;
     return decision;
   }
   decision.due = late ? view.deadline + rules.verify_bound : view.deadline;

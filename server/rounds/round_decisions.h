@@ -43,7 +43,7 @@ RecruitingDecision DecideRecruiting(const RecruitingView& view, absl::Time now,
 struct Standing {
   std::string organization;
   v1::Contribution::State state = v1::Contribution::ASSIGNED;
-  absl::Time progress;  // last sign of progress
+  absl::Time progress;   // last sign of progress
   bool removed = false;  // its member is no longer one
 };
 

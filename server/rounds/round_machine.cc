@@ -71,17 +71,16 @@ RoundMachine::RoundMachine(const RoundDependencies& dependencies, RoundOptions o
 
 absl::StatusOr<bool> RoundMachine::Step() {
   bool stepped = false;
-  FEDERITY_RETURN_IF_ERROR(dependencies_.database.RunInTransaction(
-      [&](store::Transaction& transaction) -> absl::Status {
+  FEDERITY_RETURN_IF_ERROR(
+      dependencies_.database.RunInTransaction([&](store::Transaction& transaction) -> absl::Status {
         FEDERITY_ASSIGN_OR_RETURN(stepped, StepRound(transaction, dependencies_.clock.Now()));
         return absl::OkStatus();
       }));
   if (stepped) return true;
-  FEDERITY_RETURN_IF_ERROR(dependencies_.database.RunInTransaction(
-      [&](store::Transaction& transaction) -> absl::Status {
-        FEDERITY_ASSIGN_OR_RETURN(
-            stepped,
-            statistics::StepRun(transaction, dependencies_.sign, dependencies_.clock.Now()));
+  FEDERITY_RETURN_IF_ERROR(
+      dependencies_.database.RunInTransaction([&](store::Transaction& transaction) -> absl::Status {
+        FEDERITY_ASSIGN_OR_RETURN(stepped, statistics::StepRun(transaction, dependencies_.sign,
+                                                               dependencies_.clock.Now()));
         return absl::OkStatus();
       }));
   return stepped;
@@ -104,8 +103,8 @@ absl::Status RoundMachine::RunUntilIdle() {
 
 absl::StatusOr<absl::Time> RoundMachine::NextDue() {
   absl::Time due = absl::InfiniteFuture();
-  FEDERITY_RETURN_IF_ERROR(dependencies_.database.RunInTransaction(
-      [&](store::Transaction& transaction) -> absl::Status {
+  FEDERITY_RETURN_IF_ERROR(
+      dependencies_.database.RunInTransaction([&](store::Transaction& transaction) -> absl::Status {
         FEDERITY_ASSIGN_OR_RETURN(
             const store::Row row,
             transaction.QueryOne("SELECT min(due_at) FROM rounds WHERE due_at IS NOT NULL"));
@@ -147,9 +146,9 @@ absl::Status RoundMachine::Recruit(store::Transaction& transaction, RoundRow& ro
   FEDERITY_ASSIGN_OR_RETURN(
       const repositories::CommitRow base,
       repositories::GetCommit(transaction, round.repository, round.base_commit));
-  FEDERITY_ASSIGN_OR_RETURN(std::vector<Candidate> candidates,
-                            ListCandidates(transaction, round.repository, round.plan_digest,
-                                           base.program_digest, now));
+  FEDERITY_ASSIGN_OR_RETURN(
+      std::vector<Candidate> candidates,
+      ListCandidates(transaction, round.repository, round.plan_digest, base.program_digest, now));
   RecruitingView view{.created = round.created,
                       .recruit_deadline = round.recruit_deadline,
                       .min_contributions = round.min_contributions,
@@ -185,8 +184,7 @@ absl::Status RoundMachine::Recruit(store::Transaction& transaction, RoundRow& ro
                    now);
 }
 
-absl::Status RoundMachine::Train(store::Transaction& transaction, RoundRow& round,
-                                 absl::Time now) {
+absl::Status RoundMachine::Train(store::Transaction& transaction, RoundRow& round, absl::Time now) {
   FEDERITY_ASSIGN_OR_RETURN(
       std::vector<ContributionRow> contributions,
       ListContributions(transaction, round.repository, round.number, Lock::kUpdate));
@@ -195,14 +193,13 @@ absl::Status RoundMachine::Train(store::Transaction& transaction, RoundRow& roun
                     .target_contributions = round.target_contributions,
                     .standings = {}};
   for (const ContributionRow& contribution : contributions) {
-    view.standings.push_back({contribution.organization, contribution.state,
-                              contribution.progress, contribution.member_removed});
+    view.standings.push_back({contribution.organization, contribution.state, contribution.progress,
+                              contribution.member_removed});
   }
-  const TrainingDecision decision =
-      DecideTraining(view, now,
-                     {.silence = options_.silence_timeout,
-                      .verify_bound = options_.verify_bound,
-                      .up_since = up_since_});
+  const TrainingDecision decision = DecideTraining(view, now,
+                                                   {.silence = options_.silence_timeout,
+                                                    .verify_bound = options_.verify_bound,
+                                                    .up_since = up_since_});
   for (const Ending& ending : decision.endings) {
     FEDERITY_RETURN_IF_ERROR(MoveContribution(transaction, round, contributions[ending.index],
                                               ending.event, ending.reason, ending.words, now));

@@ -66,20 +66,19 @@ absl::Status CheckMembers(store::Transaction& transaction, std::string_view repo
                           const Basis& basis, absl::Time now) {
   FEDERITY_ASSIGN_OR_RETURN(const repositories::CommitRow head,
                             repositories::GetCommit(transaction, repository, basis.head));
-  FEDERITY_ASSIGN_OR_RETURN(const std::vector<Candidate> candidates,
-                            ListCandidates(transaction, repository, basis.plan_digest,
-                                           head.program_digest, now));
+  FEDERITY_ASSIGN_OR_RETURN(
+      const std::vector<Candidate> candidates,
+      ListCandidates(transaction, repository, basis.plan_digest, head.program_digest, now));
   const int64_t minimum = basis.plan.round.min_contributions;
   const int64_t organizations = CountOrganizations(candidates, /*only_ready=*/false);
   if (organizations < minimum) {
     const std::string members = DescribeCandidates(candidates);
-    return Error(v1::ERROR_REASON_TOO_FEW_MEMBERS,
-                 StrCat("The round needs contributions of ", minimum, " organisations; agents of ",
-                        organizations, " could ever take part: ", members,
-                        ". Invite more agents, or lower round.min_contributions."),
-                 {{"members", members},
-                  {"required", StrCat(minimum)},
-                  {"possible", StrCat(organizations)}});
+    return Error(
+        v1::ERROR_REASON_TOO_FEW_MEMBERS,
+        StrCat("The round needs contributions of ", minimum, " organisations; agents of ",
+               organizations, " could ever take part: ", members,
+               ". Invite more agents, or lower round.min_contributions."),
+        {{"members", members}, {"required", StrCat(minimum)}, {"possible", StrCat(organizations)}});
   }
   int64_t total = 0;
   if (__builtin_mul_overflow(static_cast<int64_t>(candidates.size()),
@@ -120,8 +119,8 @@ uint64_t RandomSeed() {
 
 // Inserts a round in RECRUITING; REQUIRES: the repository's row is locked.
 absl::StatusOr<RoundRow> InsertRound(store::Transaction& transaction, std::string_view repository,
-                                     std::string_view series, int series_index,
-                                     const Basis& basis, absl::Time now) {
+                                     std::string_view series, int series_index, const Basis& basis,
+                                     absl::Time now) {
   FEDERITY_ASSIGN_OR_RETURN(
       const store::Row last,
       transaction.QueryOne("SELECT coalesce(max(number), 0) FROM rounds WHERE repository = $1",

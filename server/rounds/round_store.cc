@@ -123,8 +123,8 @@ absl::StatusOr<std::vector<ContributionRow>> ListContributions(store::Transactio
 
 absl::StatusOr<std::optional<ContributionRow>> FindContribution(store::Transaction& transaction,
                                                                 std::string_view repository,
-                                                                int64_t round,
-                                                                std::string_view id, Lock lock) {
+                                                                int64_t round, std::string_view id,
+                                                                Lock lock) {
   if (!membership::IsUuid(id)) return std::nullopt;
   FEDERITY_ASSIGN_OR_RETURN(
       const std::optional<store::Row> row,
@@ -139,8 +139,7 @@ absl::StatusOr<std::optional<ContributionRow>> FindContribution(store::Transacti
 namespace {
 
 std::string NameOrEmpty(ErrorReason reason) {
-  return reason == v1::ERROR_REASON_UNSPECIFIED ? std::string()
-                                                : std::string(ReasonName(reason));
+  return reason == v1::ERROR_REASON_UNSPECIFIED ? std::string() : std::string(ReasonName(reason));
 }
 
 audit::Event CoordinatorEvent(const RoundRow& round, std::string_view action, std::string resource,
@@ -181,8 +180,7 @@ absl::Status MoveRound(store::Transaction& transaction, RoundRow& round, RoundEv
                        const TransitionFacts& facts, absl::Time now) {
   const std::optional<v1::Round::State> next = NextState(round.state, event);
   if (!next.has_value()) {
-    return Error(v1::ERROR_REASON_ROUND_STATE,
-                 StrCat("The round is ", StateName(round.state), "."),
+    return Error(v1::ERROR_REASON_ROUND_STATE, StrCat("The round is ", StateName(round.state), "."),
                  {{"state", std::string(StateName(round.state))}});
   }
   const std::string_view before = StateName(round.state);
@@ -229,7 +227,8 @@ absl::Status MoveRound(store::Transaction& transaction, RoundRow& round, RoundEv
   }
   audit::Event audit_event = CoordinatorEvent(round, "MoveRound", round.name(), now);
   if (round.state == v1::Round::FAILED) audit_event.outcome = round.failure_reason;
-  audit_event.details = {{"from", std::string(before)}, {"to", std::string(StateName(round.state))}};
+  audit_event.details = {{"from", std::string(before)},
+                         {"to", std::string(StateName(round.state))}};
   for (const auto& [key, value] : facts.audit) audit_event.details[key] = value;
   FEDERITY_RETURN_IF_ERROR(audit::Append(transaction, audit_event));
   FEDERITY_RETURN_IF_ERROR(transaction.Notify(RepositoryTopic(round.repository)));
@@ -265,9 +264,8 @@ absl::Status MoveContribution(store::Transaction& transaction, const RoundRow& r
   }
   // What a member does itself is audited with its call.
   if (event == ContributionEvent::kAccepted || !contribution.refusal_reason.empty()) {
-    audit::Event audit_event =
-        CoordinatorEvent(round, "MoveContribution",
-                         StrCat(round.name(), "/contributions/", contribution.id), now);
+    audit::Event audit_event = CoordinatorEvent(
+        round, "MoveContribution", StrCat(round.name(), "/contributions/", contribution.id), now);
     if (!contribution.refusal_reason.empty()) audit_event.outcome = contribution.refusal_reason;
     audit_event.details = {{"to", std::string(StateName(contribution.state))}};
     FEDERITY_RETURN_IF_ERROR(audit::Append(transaction, audit_event));

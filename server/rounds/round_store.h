@@ -103,16 +103,16 @@ absl::StatusOr<std::vector<ContributionRow>> ListContributions(store::Transactio
 // One of a round; nullopt if there is none.
 absl::StatusOr<std::optional<ContributionRow>> FindContribution(store::Transaction& transaction,
                                                                 std::string_view repository,
-                                                                int64_t round,
-                                                                std::string_view id, Lock lock);
+                                                                int64_t round, std::string_view id,
+                                                                Lock lock);
 
 // How a round ends or goes on.
 struct TransitionFacts {
   ErrorReason reason = v1::ERROR_REASON_UNSPECIFIED;
-  std::string words;                      // of a failure or cancellation
-  std::optional<std::string> commit;      // kMerged
-  std::optional<absl::Time> deadline;     // kCohortReady
-  std::optional<absl::Time> due;          // when the machine must look again
+  std::string words;                   // of a failure or cancellation
+  std::optional<std::string> commit;   // kMerged
+  std::optional<absl::Time> deadline;  // kCohortReady
+  std::optional<absl::Time> due;       // when the machine must look again
   std::vector<std::pair<std::string, std::string>> audit;
 };
 

@@ -82,12 +82,11 @@ void AddParticipant(v1::Round& round, std::string_view repository_name, std::str
 
 absl::Status ViewRecruiting(store::Transaction& transaction, const RoundRow& row,
                             const Viewer& viewer, absl::Time now, v1::Round& round) {
+  FEDERITY_ASSIGN_OR_RETURN(const repositories::CommitRow base,
+                            repositories::GetCommit(transaction, row.repository, row.base_commit));
   FEDERITY_ASSIGN_OR_RETURN(
-      const repositories::CommitRow base,
-      repositories::GetCommit(transaction, row.repository, row.base_commit));
-  FEDERITY_ASSIGN_OR_RETURN(const std::vector<Candidate> candidates,
-                            ListCandidates(transaction, row.repository, row.plan_digest,
-                                           base.program_digest, now));
+      const std::vector<Candidate> candidates,
+      ListCandidates(transaction, row.repository, row.plan_digest, base.program_digest, now));
   for (const Candidate& candidate : candidates) {
     if (!viewer.maintainer && candidate.member != viewer.member) continue;
     AddParticipant(round, row.repository_name, candidate.member,
@@ -118,8 +117,8 @@ absl::StatusOr<std::map<std::string, std::optional<absl::Time>>> OnlineUntil(
   return online;
 }
 
-std::string TrainingWaitsFor(const std::vector<ContributionRow>& contributions,
-                             const RoundRow& row, const Viewer& viewer) {
+std::string TrainingWaitsFor(const std::vector<ContributionRow>& contributions, const RoundRow& row,
+                             const Viewer& viewer) {
   constexpr int kNamed = 10;
   int64_t open = 0;
   int64_t verifying = 0;
@@ -132,7 +131,8 @@ std::string TrainingWaitsFor(const std::vector<ContributionRow>& contributions,
   }
   std::string words;
   if (open > 0) {
-    words = viewer.maintainer && open <= kNamed ? names : Plural(open, "contributor", "contributors");
+    words =
+        viewer.maintainer && open <= kNamed ? names : Plural(open, "contributor", "contributors");
     words += StrCat(", until ", TimeWords(row.deadline.value_or(row.created)));
   }
   if (verifying > 0) {
@@ -142,11 +142,10 @@ std::string TrainingWaitsFor(const std::vector<ContributionRow>& contributions,
   return words;
 }
 
-absl::Status ViewCohort(store::Transaction& transaction, const RoundRow& row,
-                        const Viewer& viewer, absl::Time now, v1::Round& round) {
-  FEDERITY_ASSIGN_OR_RETURN(
-      const std::vector<ContributionRow> contributions,
-      ListContributions(transaction, row.repository, row.number));
+absl::Status ViewCohort(store::Transaction& transaction, const RoundRow& row, const Viewer& viewer,
+                        absl::Time now, v1::Round& round) {
+  FEDERITY_ASSIGN_OR_RETURN(const std::vector<ContributionRow> contributions,
+                            ListContributions(transaction, row.repository, row.number));
   FEDERITY_ASSIGN_OR_RETURN(auto online, OnlineUntil(transaction, row));
   round.mutable_contribution_counts()->Resize(kStates, 0);
   for (const ContributionRow& contribution : contributions) {
@@ -155,13 +154,13 @@ absl::Status ViewCohort(store::Transaction& transaction, const RoundRow& row,
     if (!viewer.maintainer && contribution.member != viewer.member) continue;
     std::string words = ContributionWords(contribution);
     const std::optional<absl::Time> until = online[contribution.member];
-    if (IsOpen(contribution.state) && IsRunning(row.state) && (!until.has_value() || *until <= now)) {
+    if (IsOpen(contribution.state) && IsRunning(row.state) &&
+        (!until.has_value() || *until <= now)) {
       words += StrCat(", ", OfflineWords(until, now));
     }
     AddParticipant(round, row.repository_name, contribution.member,
                    contribution.organization_display_name, words);
-    v1::Participant* participant =
-        round.mutable_participants(round.participants_size() - 1);
+    v1::Participant* participant = round.mutable_participants(round.participants_size() - 1);
     participant->set_contribution(StrCat(row.name(), "/contributions/", contribution.id));
     participant->set_state(contribution.state);
     participant->set_fraction(contribution.fraction);
@@ -242,8 +241,8 @@ v1::Contribution ViewContribution(const ContributionRow& contribution,
   const bool own = contribution.member == viewer.member;
   const bool exact = own || viewer.maintainer;
   v1::Contribution view;
-  view.set_name(StrCat(repository_name, "/rounds/", contribution.round, "/contributions/",
-                       contribution.id));
+  view.set_name(
+      StrCat(repository_name, "/rounds/", contribution.round, "/contributions/", contribution.id));
   view.set_member(MemberNameIn(repository_name, contribution.member));
   view.set_organization_display_name(contribution.organization_display_name);
   view.set_state(contribution.state);

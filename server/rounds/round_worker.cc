@@ -29,15 +29,20 @@ void RoundWorker::Start() {
   subscription_ = database_.Subscribe(std::string(kRoundsTopic), [this] { Wake(); });
   const auto never = [] { return absl::StatusOr<absl::Time>(absl::InfiniteFuture()); };
   threads_.emplace_back([this] {
-    Run("step", [this] { return machine_.Step(); }, [this] { return machine_.NextDue(); });
+    Run(
+        "step", [this] { return machine_.Step(); }, [this] { return machine_.NextDue(); });
   });
   for (int i = 0; i < std::max(1, machine_.options().verify_threads); ++i) {
-    threads_.emplace_back(
-        [this, never] { Run("verify", [this] { return machine_.VerifyOne(); }, never); });
+    threads_.emplace_back([this, never] {
+      Run(
+          "verify", [this] { return machine_.VerifyOne(); }, never);
+    });
   }
   for (int i = 0; i < std::max(1, machine_.options().merge_threads); ++i) {
-    threads_.emplace_back(
-        [this, never] { Run("merge", [this] { return machine_.MergeOne(); }, never); });
+    threads_.emplace_back([this, never] {
+      Run(
+          "merge", [this] { return machine_.MergeOne(); }, never);
+    });
   }
 }
 

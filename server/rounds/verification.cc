@@ -47,9 +47,8 @@ absl::StatusOr<std::optional<Work>> Claim(store::Transaction& transaction,
   work.id = row->Text(2);
   work.token = row->Int(3);
   FEDERITY_ASSIGN_OR_RETURN(work.delta, crypto::ParseDigest(row->Text(4)));
-  FEDERITY_ASSIGN_OR_RETURN(
-      const std::optional<RoundRow> round,
-      FindRound(transaction, work.repository, work.round, Lock::kNone));
+  FEDERITY_ASSIGN_OR_RETURN(const std::optional<RoundRow> round,
+                            FindRound(transaction, work.repository, work.round, Lock::kNone));
   if (!round.has_value()) return absl::InternalError("a contribution without a round");
   FEDERITY_ASSIGN_OR_RETURN(
       const repositories::CommitRow base,
@@ -87,9 +86,8 @@ absl::Status Renew(const RoundDependencies& dependencies, const RoundOptions& op
 // The delta's facts; refusals and our own faults as CheckDelta tells them apart.
 absl::StatusOr<aggregation::DeltaFacts> Check(const RoundDependencies& dependencies,
                                               const RoundOptions& options, const Work& work) {
-  FEDERITY_ASSIGN_OR_RETURN(
-      const std::unique_ptr<blobs::BlobReader> weights,
-      dependencies.blobs.OpenReader(work.repository, work.weights, work.key));
+  FEDERITY_ASSIGN_OR_RETURN(const std::unique_ptr<blobs::BlobReader> weights,
+                            dependencies.blobs.OpenReader(work.repository, work.weights, work.key));
   FEDERITY_ASSIGN_OR_RETURN(const aggregation::TensorHeader header,
                             aggregation::ReadTensorHeader(*weights));
   absl::StatusOr<std::unique_ptr<blobs::BlobReader>> delta =
@@ -111,26 +109,26 @@ absl::Status KeepEvaluation(store::Transaction& transaction, const RoundRow& rou
                             const ContributionRow& contribution, absl::Time now) {
   if (contribution.base_examples == 0) return absl::OkStatus();
   return transaction
-      .Execute("INSERT INTO evaluations (repository, commit, member, examples, loss_sum, "
-               "confusion, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7) "
-               "ON CONFLICT (repository, commit, member) DO UPDATE SET examples = $4, "
-               "loss_sum = $5, confusion = $6, created_at = $7",
-               store::Params()
-                   .Text(round.repository)
-                   .Text(round.base_commit)
-                   .Text(contribution.member)
-                   .Int(contribution.base_examples)
-                   .Real(contribution.base_loss_sum)
-                   .Text(contribution.base_confusion)
-                   .Time(now))
+      .Execute(
+          "INSERT INTO evaluations (repository, commit, member, examples, loss_sum, "
+          "confusion, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7) "
+          "ON CONFLICT (repository, commit, member) DO UPDATE SET examples = $4, "
+          "loss_sum = $5, confusion = $6, created_at = $7",
+          store::Params()
+              .Text(round.repository)
+              .Text(round.base_commit)
+              .Text(contribution.member)
+              .Int(contribution.base_examples)
+              .Real(contribution.base_loss_sum)
+              .Text(contribution.base_confusion)
+              .Time(now))
       .status();
 }
 
 absl::Status Finish(store::Transaction& transaction, const Work& work, const absl::Status& result,
                     double norm, absl::Time now) {
-  FEDERITY_ASSIGN_OR_RETURN(
-      const std::optional<RoundRow> round,
-      FindRound(transaction, work.repository, work.round, Lock::kUpdate));
+  FEDERITY_ASSIGN_OR_RETURN(const std::optional<RoundRow> round,
+                            FindRound(transaction, work.repository, work.round, Lock::kUpdate));
   FEDERITY_ASSIGN_OR_RETURN(
       std::optional<ContributionRow> contribution,
       FindContribution(transaction, work.repository, work.round, work.id, Lock::kUpdate));
@@ -143,11 +141,10 @@ absl::Status Finish(store::Transaction& transaction, const Work& work, const abs
     return MoveContribution(transaction, *round, *contribution, ContributionEvent::kRefused,
                             ReasonOf(result), ToStd(result.message()), now);
   }
-  FEDERITY_RETURN_IF_ERROR(
-      transaction
-          .Execute("UPDATE contributions SET norm = $2 WHERE id = $1",
-                   store::Params().Text(work.id).Real(norm))
-          .status());
+  FEDERITY_RETURN_IF_ERROR(transaction
+                               .Execute("UPDATE contributions SET norm = $2 WHERE id = $1",
+                                        store::Params().Text(work.id).Real(norm))
+                               .status());
   FEDERITY_RETURN_IF_ERROR(KeepEvaluation(transaction, *round, *contribution, now));
   return MoveContribution(transaction, *round, *contribution, ContributionEvent::kAccepted,
                           v1::ERROR_REASON_UNSPECIFIED, "", now);
@@ -155,11 +152,10 @@ absl::Status Finish(store::Transaction& transaction, const Work& work, const abs
 
 }  // namespace
 
-absl::StatusOr<bool> VerifyOne(const RoundDependencies& dependencies,
-                               const RoundOptions& options) {
+absl::StatusOr<bool> VerifyOne(const RoundDependencies& dependencies, const RoundOptions& options) {
   std::optional<Work> work;
-  FEDERITY_RETURN_IF_ERROR(dependencies.database.RunInTransaction(
-      [&](store::Transaction& transaction) -> absl::Status {
+  FEDERITY_RETURN_IF_ERROR(
+      dependencies.database.RunInTransaction([&](store::Transaction& transaction) -> absl::Status {
         FEDERITY_ASSIGN_OR_RETURN(work, Claim(transaction, dependencies, options));
         return absl::OkStatus();
       }));
@@ -170,8 +166,8 @@ absl::StatusOr<bool> VerifyOne(const RoundDependencies& dependencies,
                        ReasonOf(facts.status()) == v1::ERROR_REASON_BLOB_CORRUPT;
   if (absl::IsCancelled(facts.status())) return true;
   if (!facts.ok() && !refused) return facts.status();
-  FEDERITY_RETURN_IF_ERROR(dependencies.database.RunInTransaction(
-      [&](store::Transaction& transaction) {
+  FEDERITY_RETURN_IF_ERROR(
+      dependencies.database.RunInTransaction([&](store::Transaction& transaction) {
         return Finish(transaction, *work, facts.status(), facts.ok() ? facts->norm : 0,
                       dependencies.clock.Now());
       }));

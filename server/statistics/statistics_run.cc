@@ -121,11 +121,11 @@ absl::StatusOr<RunRow> StartRun(store::Transaction& transaction, std::string_vie
   for (const Asked& agent : asked) organizations.insert(agent.organization);
   const auto possible = static_cast<int64_t>(organizations.size());
   if (possible < plan.round.min_contributions) {
-    return Error(v1::ERROR_REASON_TOO_FEW_MEMBERS,
-                 StrCat("Statistics need the sums of ", plan.round.min_contributions,
-                        " organisations; connected and approved agents belong to ", possible, "."),
-                 {{"required", StrCat(plan.round.min_contributions)},
-                  {"possible", StrCat(possible)}});
+    return Error(
+        v1::ERROR_REASON_TOO_FEW_MEMBERS,
+        StrCat("Statistics need the sums of ", plan.round.min_contributions,
+               " organisations; connected and approved agents belong to ", possible, "."),
+        {{"required", StrCat(plan.round.min_contributions)}, {"possible", StrCat(possible)}});
   }
   FEDERITY_ASSIGN_OR_RETURN(
       const store::Row inserted,
@@ -156,8 +156,9 @@ absl::StatusOr<RunRow> GetRun(store::Transaction& transaction, std::string_view 
   FEDERITY_ASSIGN_OR_RETURN(
       const std::optional<store::Row> row,
       transaction.QueryOptional(
-          StrCat(kSelectRuns, "WHERE s.repository = $1 AND ($2::bigint = 0 OR s.number = $2::bigint) "
-                              "ORDER BY s.number DESC LIMIT 1"),
+          StrCat(kSelectRuns,
+                 "WHERE s.repository = $1 AND ($2::bigint = 0 OR s.number = $2::bigint) "
+                 "ORDER BY s.number DESC LIMIT 1"),
           store::Params().Text(repository).Int(number)));
   if (!row.has_value()) return NotFound("the statistics run");
   return ReadRun(*row);
@@ -254,15 +255,15 @@ absl::Status EndRun(store::Transaction& transaction, const RunRow& run,
                     absl::Time now) {
   FEDERITY_RETURN_IF_ERROR(
       transaction
-          .Execute("UPDATE statistics_runs SET state = $3, standardisation_digest = $4, "
-                   "failure = $5 WHERE repository = $1 AND number = $2",
-                   store::Params()
-                       .Text(run.repository)
-                       .Int(run.number)
-                       .Int(digest.has_value() ? v1::StatisticsRun::FROZEN
-                                               : v1::StatisticsRun::FAILED)
-                       .OptionalText(digest)
-                       .Text(failure))
+          .Execute(
+              "UPDATE statistics_runs SET state = $3, standardisation_digest = $4, "
+              "failure = $5 WHERE repository = $1 AND number = $2",
+              store::Params()
+                  .Text(run.repository)
+                  .Int(run.number)
+                  .Int(digest.has_value() ? v1::StatisticsRun::FROZEN : v1::StatisticsRun::FAILED)
+                  .OptionalText(digest)
+                  .Text(failure))
           .status());
   FEDERITY_RETURN_IF_ERROR(
       transaction

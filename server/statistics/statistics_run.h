@@ -39,7 +39,7 @@ struct RunRow {
   absl::Time created;
   absl::Time deadline;
   int64_t asked = 0;
-  int64_t answered = 0;   // with sums
+  int64_t answered = 0;  // with sums
   int64_t abstained = 0;
 
   std::string name() const;

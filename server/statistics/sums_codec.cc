@@ -21,8 +21,8 @@ absl::StatusOr<std::vector<FixedFeatureSums>> ParseSums(std::string_view json) {
         !feature[1].is_string() || !feature[2].is_number_integer()) {
       return absl::InternalError("kept sums do not parse");
     }
-    sums.push_back({feature[0].get<std::string>(), feature[1].get<std::string>(),
-                    feature[2].get<int64_t>()});
+    sums.push_back(
+        {feature[0].get<std::string>(), feature[1].get<std::string>(), feature[2].get<int64_t>()});
   }
   return sums;
 }

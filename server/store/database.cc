@@ -51,6 +51,15 @@ absl::Status StatusFromException(const std::exception& e, bool* lost) {
   return StatusFromSqlState("", e.what());
 }
 
+// 7.10 throws for a statement that has no count, such as CREATE TABLE.
+int64_t AffectedRows(const pqxx::result& result) {
+  try {
+    return static_cast<int64_t>(result.affected_rows());
+  } catch (const pqxx::conversion_error&) {
+    return 0;
+  }
+}
+
 // A connection with the statements prepared on it.
 struct Session {
   std::unique_ptr<pqxx::connection> connection;
@@ -121,7 +130,7 @@ class PqxxTransaction : public Transaction {
   }
 
   Rows Convert(const pqxx::result& result) {
-    affected_rows_ = static_cast<int64_t>(result.affected_rows());
+    affected_rows_ = AffectedRows(result);
     Rows rows;
     rows.reserve(static_cast<size_t>(result.size()));
     for (const auto& row : result) {

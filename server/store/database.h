@@ -64,9 +64,9 @@ class Transaction {
  public:
   virtual ~Transaction() = default;
   // Runs one statement with $1, $2, … parameters.
-  // Errors: ABORTED (serialisation, deadlock: RunInTransaction repeats),
-  // ALREADY_EXISTS (unique), FAILED_PRECONDITION (check, foreign key),
-  // UNAVAILABLE (connection), INTERNAL.
+  // Errors: ABORTED (serialisation, deadlock: RunInTransaction repeats), ALREADY_EXISTS (unique),
+  // FAILED_PRECONDITION (check, foreign key), INVALID_ARGUMENT (a value of the wrong form),
+  // DEADLINE_EXCEEDED (60 s), RESOURCE_EXHAUSTED (disk), UNAVAILABLE (connection), INTERNAL.
   virtual absl::StatusOr<Rows> Execute(std::string_view sql, const Params& params = {}) = 0;
   // Exactly one row; NOT_FOUND for none.
   absl::StatusOr<Row> QueryOne(std::string_view sql, const Params& params = {});

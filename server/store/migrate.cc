@@ -48,14 +48,13 @@ absl::StatusOr<size_t> CheckApplied(Transaction& transaction) {
 // Applies the next missing migration; `*done` if there was none.
 absl::Status ApplyNext(Transaction& transaction, bool* done) {
   // Replicas that start together queue here; the second finds the work done.
-  FEDERITY_RETURN_IF_ERROR(
-      transaction.Execute("SET LOCAL statement_timeout = 0; "
-                          "SET LOCAL idle_in_transaction_session_timeout = 0")
-          .status());
   FEDERITY_RETURN_IF_ERROR(transaction
-                               .Execute("SELECT pg_advisory_xact_lock($1::bigint)",
-                                        Params().Int(kMigrationLock))
+                               .Execute("SET LOCAL statement_timeout = 0; "
+                                        "SET LOCAL idle_in_transaction_session_timeout = 0")
                                .status());
+  FEDERITY_RETURN_IF_ERROR(
+      transaction.Execute("SELECT pg_advisory_xact_lock($1::bigint)", Params().Int(kMigrationLock))
+          .status());
   FEDERITY_RETURN_IF_ERROR(transaction.Execute(kCreateTable).status());
   FEDERITY_ASSIGN_OR_RETURN(const size_t applied, CheckApplied(transaction));
   *done = applied == EmbeddedMigrations().size();
@@ -66,12 +65,10 @@ absl::Status ApplyNext(Transaction& transaction, bool* done) {
   }
   FEDERITY_RETURN_IF_ERROR(
       transaction
-          .Execute("INSERT INTO schema_migrations (version, name, checksum, applied_at) "
-                   "VALUES ($1, $2, $3, now())",
-                   Params()
-                       .Int(next.version)
-                       .Text(next.name)
-                       .Bytes(crypto::Sha256(next.sql).view()))
+          .Execute(
+              "INSERT INTO schema_migrations (version, name, checksum, applied_at) "
+              "VALUES ($1, $2, $3, now())",
+              Params().Int(next.version).Text(next.name).Bytes(crypto::Sha256(next.sql).view()))
           .status());
   log::Info("schema migrated", {{"version", StrCat(next.version)}});
   return absl::OkStatus();

@@ -17,21 +17,21 @@ struct Mapping {
 
 // The first prefix that fits decides.
 constexpr Mapping kMappings[] = {
-    {"40001", absl::StatusCode::kAborted},             // serialization_failure
-    {"40P01", absl::StatusCode::kAborted},             // deadlock_detected
-    {"55P03", absl::StatusCode::kAborted},             // lock_not_available
-    {"23505", absl::StatusCode::kAlreadyExists},       // unique_violation
-    {"23P01", absl::StatusCode::kAlreadyExists},       // exclusion_violation
-    {"23", absl::StatusCode::kFailedPrecondition},     // other constraints
-    {"22", absl::StatusCode::kInvalidArgument},        // data exceptions
-    {"57014", absl::StatusCode::kDeadlineExceeded},    // statement_timeout
-    {"57P", absl::StatusCode::kUnavailable},           // shutdown, starting up
-    {"25P03", absl::StatusCode::kUnavailable},         // idle in transaction: disconnected
-    {"25006", absl::StatusCode::kUnavailable},         // read only: a standby
-    {"08", absl::StatusCode::kUnavailable},            // connection
-    {"53300", absl::StatusCode::kUnavailable},         // too_many_connections
-    {"53", absl::StatusCode::kResourceExhausted},      // disk full, memory
-    {"58", absl::StatusCode::kUnavailable},            // I/O errors of the server
+    {"40001", absl::StatusCode::kAborted},           // serialization_failure
+    {"40P01", absl::StatusCode::kAborted},           // deadlock_detected
+    {"55P03", absl::StatusCode::kAborted},           // lock_not_available
+    {"23505", absl::StatusCode::kAlreadyExists},     // unique_violation
+    {"23P01", absl::StatusCode::kAlreadyExists},     // exclusion_violation
+    {"23", absl::StatusCode::kFailedPrecondition},   // other constraints
+    {"22", absl::StatusCode::kInvalidArgument},      // data exceptions
+    {"57014", absl::StatusCode::kDeadlineExceeded},  // statement_timeout
+    {"57P", absl::StatusCode::kUnavailable},         // shutdown, starting up
+    {"25P03", absl::StatusCode::kUnavailable},       // idle in transaction: disconnected
+    {"25006", absl::StatusCode::kUnavailable},       // read only: a standby
+    {"08", absl::StatusCode::kUnavailable},          // connection
+    {"53300", absl::StatusCode::kUnavailable},       // too_many_connections
+    {"53", absl::StatusCode::kResourceExhausted},    // disk full, memory
+    {"58", absl::StatusCode::kUnavailable},          // I/O errors of the server
 };
 
 }  // namespace

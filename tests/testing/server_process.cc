@@ -33,8 +33,7 @@ pid_t Spawn(const std::vector<std::string>& arguments, const fs::path& output) {
     argv.push_back(const_cast<char*>(argument.c_str()));
   }
   argv.push_back(nullptr);
-  const FileDescriptor log(
-      open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  const FileDescriptor log(open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   if (!log.valid()) Fail("can't open " + output.string());
   const pid_t parent = getpid();
   const pid_t pid = fork();
@@ -85,9 +84,8 @@ ServerProcess::~ServerProcess() {
 }
 
 std::vector<std::string> ServerProcess::RunArguments() const {
-  std::vector<std::string> arguments = {
-      FEDERITY_SERVER_PROGRAM, "run",      "--data-dir",
-      data_directory_.string(), "--listen", "127.0.0.1:" + port_};
+  std::vector<std::string> arguments = {FEDERITY_SERVER_PROGRAM,  "run",      "--data-dir",
+                                        data_directory_.string(), "--listen", "127.0.0.1:" + port_};
   if (postgres_ != nullptr) {
     arguments.insert(arguments.end(), {"--database-url", postgres_->url()});
   }

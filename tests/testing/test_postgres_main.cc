@@ -167,8 +167,7 @@ int Start(const fs::path& folder, const fs::path& cache) {
   setsid();
   ready_read = FileDescriptor();
   const FileDescriptor null(open("/dev/null", O_RDWR | O_CLOEXEC));
-  const FileDescriptor log(
-      open((folder / "log").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  const FileDescriptor log(open((folder / "log").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
   dup2(null.get(), 0);
   dup2(null.get(), 1);
   dup2(log.get(), 2);

@@ -14,3 +14,4 @@ list(APPEND UNIT_CLIENT_DEPS federity::trainer federity::trainer_data federity::
 list(APPEND UNIT_SERVER_DEPS federity::rounds federity::aggregation federity::statistics federity_golden nlohmann_json::nlohmann_json)
 list(APPEND UNIT_CLIENT_DEPS federity::agent federity::datasets federity::state federity::transfer
      federity_golden)
+list(APPEND UNIT_COMMON_DEPS federity::contribution)

@@ -7,7 +7,8 @@
 #include <cstring>
 #include <string>
 
-// clang-format off: needs <cstdio> before it
+// It needs <cstdio> before it.
+// clang-format off
 #include <jpeglib.h>
 // clang-format on
 

@@ -48,6 +48,10 @@ Layer LimitResources(const Limits& limits, Profile profile) {
     layer.detail = "memory not limited: the CUDA driver reserves address space";
     return layer;
   }
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  layer.detail = "memory not limited: a sanitizer reserves address space";
+  return layer;
+#endif
   // Libraries map far more than they touch: what is mapped but not resident now
   // does not count against the caller's limit.
   const int64_t machine = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);

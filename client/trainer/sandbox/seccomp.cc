@@ -6,137 +6,53 @@
 
 #include <cerrno>
 #include <cstring>
+#include <initializer_list>
 
 #include "client/trainer/sandbox/sandbox.h"
 
 namespace federity::sandbox {
 namespace {
 
-// What a training process that already runs needs (measured with strace on
-// LibTorch 1.13 and 2.6): memory, threads, time, reading files, writing to open
-// ones.
-constexpr const char* kAllowed[] = {"read",
-                                    "readv",
-                                    "pread64",
-                                    "write",
-                                    "writev",
-                                    "pwrite64",
-                                    "sendto",
-                                    "recvfrom",
-                                    "close",
-                                    "fstat",
-                                    "newfstatat",
-                                    "stat",
-                                    "lstat",
-                                    "statx",
-                                    "lseek",
-                                    "getdents64",
-                                    "ftruncate",
-                                    "fsync",
-                                    "fdatasync",
-                                    "poll",
-                                    "ppoll",
-                                    "readlink",
-                                    "readlinkat",
-                                    "access",
-                                    "faccessat",
-                                    "getcwd",
-                                    "mmap",
-                                    "munmap",
-                                    "mremap",
-                                    "mprotect",
-                                    "madvise",
-                                    "brk",
-                                    "mincore",
-                                    "futex",
-                                    "set_robust_list",
-                                    "get_robust_list",
-                                    "rseq",
-                                    "membarrier",
-                                    "restart_syscall",
-                                    "rt_sigaction",
-                                    "rt_sigprocmask",
-                                    "rt_sigreturn",
-                                    "sigaltstack",
-                                    "sched_yield",
-                                    "sched_getaffinity",
-                                    "getcpu",
-                                    "getpid",
-                                    "gettid",
-                                    "getppid",
-                                    "getuid",
-                                    "geteuid",
-                                    "getgid",
-                                    "getegid",
-                                    "exit",
-                                    "exit_group",
-                                    "clock_gettime",
-                                    "clock_getres",
-                                    "clock_nanosleep",
-                                    "nanosleep",
-                                    "gettimeofday",
-                                    "time",
-                                    "getrandom",
-                                    "sysinfo",
-                                    "uname",
-                                    "getrusage",
-                                    "times"};
+// Lists of words.
+// clang-format off
+
+// What a training process that already runs needs (tried with LibTorch 1.13 and
+// 2.7): memory, threads, time, reading files, writing to open ones.
+constexpr const char* kAllowed[] = {
+    "read", "readv", "pread64", "write", "writev", "pwrite64", "sendto", "recvfrom", "close",
+    "fstat", "newfstatat", "stat", "lstat", "statx", "lseek", "getdents64", "ftruncate",
+    "fsync", "fdatasync", "poll", "ppoll", "readlink", "readlinkat", "access", "faccessat",
+    "getcwd", "mmap", "munmap", "mremap", "mprotect", "madvise", "brk", "mincore", "futex",
+    "set_robust_list", "get_robust_list", "rseq", "membarrier", "restart_syscall",
+    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "sched_yield",
+    "sched_getaffinity", "getcpu", "getpid", "gettid", "getppid", "getuid", "geteuid", "getgid",
+    "getegid", "exit", "exit_group", "clock_gettime", "clock_getres", "clock_nanosleep",
+    "nanosleep", "gettimeofday", "time", "getrandom", "sysinfo", "uname", "getrusage", "times"};
+
+// How a sanitizer asks whether memory is mapped.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::initializer_list<const char*> kSanitizerAllowed = {"pipe", "pipe2"};
+#else
+constexpr std::initializer_list<const char*> kSanitizerAllowed = {};
+#endif
 
 // A trainer has no business here at all: end it, loudly.
-constexpr const char* kDeadly[] = {"execve",
-                                   "execveat",
-                                   "ptrace",
-                                   "process_vm_readv",
-                                   "process_vm_writev",
-                                   "mount",
-                                   "umount2",
-                                   "pivot_root",
-                                   "chroot",
-                                   "setns",
-                                   "unshare",
-                                   "init_module",
-                                   "finit_module",
-                                   "delete_module",
-                                   "kexec_load",
-                                   "kexec_file_load",
-                                   "bpf",
-                                   "userfaultfd",
-                                   "perf_event_open",
-                                   "add_key",
-                                   "keyctl",
-                                   "request_key",
-                                   "open_by_handle_at",
-                                   "io_uring_setup"};
+constexpr const char* kDeadly[] = {
+    "execve", "execveat", "ptrace", "process_vm_readv", "process_vm_writev", "mount", "umount2",
+    "pivot_root", "chroot", "setns", "unshare", "init_module", "finit_module", "delete_module",
+    "kexec_load", "kexec_file_load", "bpf", "userfaultfd", "perf_event_open", "add_key",
+    "keyctl", "request_key", "open_by_handle_at", "io_uring_setup"};
 
 // The CUDA driver talks to its device by ioctl, and its libraries pin threads
 // and memory and use a unix socket and eventfds of their own.
-constexpr const char* kCudaAllowed[] = {"ioctl",
-                                        "open",
-                                        "fcntl",
-                                        "dup",
-                                        "dup3",
-                                        "pipe2",
-                                        "eventfd2",
-                                        "memfd_create",
-                                        "mlock",
-                                        "munlock",
-                                        "sched_setaffinity",
-                                        "sched_getparam",
-                                        "sched_getscheduler",
-                                        "set_mempolicy",
-                                        "get_mempolicy",
-                                        "mbind",
-                                        "prlimit64",
-                                        "getrlimit",
-                                        "epoll_create1",
-                                        "epoll_ctl",
-                                        "epoll_wait",
-                                        "timer_create",
-                                        "timer_settime",
-                                        "timer_delete",
-                                        "clone3",
-                                        "set_tid_address",
-                                        "arch_prctl"};
+constexpr const char* kCudaAllowed[] = {
+    "ioctl", "open", "fcntl", "dup", "dup3", "pipe2", "eventfd2", "memfd_create", "mlock",
+    "munlock", "sched_setaffinity", "sched_getparam", "sched_getscheduler", "set_mempolicy",
+    "get_mempolicy", "mbind", "prlimit64", "getrlimit", "epoll_create1", "epoll_ctl",
+    "epoll_wait", "timer_create", "timer_settime", "timer_delete", "clone3", "set_tid_address",
+    "arch_prctl"};
+
+// clang-format on
 
 class Filter {
  public:
@@ -200,6 +116,7 @@ Layer FilterSystemCalls(Profile profile) {
   Layer layer{.name = "seccomp"};
   Filter filter;
   for (const char* name : kAllowed) filter.Rule(SCMP_ACT_ALLOW, name);
+  for (const char* name : kSanitizerAllowed) filter.Rule(SCMP_ACT_ALLOW, name);
   for (const char* name : kDeadly) filter.Rule(SCMP_ACT_KILL_PROCESS, name);
   AddConditionalRules(filter, profile);
   if (profile == Profile::kCuda) {

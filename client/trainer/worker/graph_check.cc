@@ -99,7 +99,31 @@ class GraphWalk {
   std::set<const Function*> seen_;
 };
 
+void FindFixed(const Block& block, std::set<std::string>& found) {
+  for (const Node* node : block.nodes()) {
+    for (const Block* inner : node->blocks()) FindFixed(*inner, found);
+    const c10::FunctionSchema* schema = node->maybeSchema();
+    if (schema == nullptr) continue;
+    for (const char* name : {"train", "training"}) {
+      const auto place = schema->argumentIndexWithName(name);
+      if (!place) continue;
+      const auto mode = torch::jit::toIValue(node->input(static_cast<size_t>(*place)));
+      if (mode && mode->isBool() && !mode->toBool()) found.insert(node->kind().toUnqualString());
+    }
+  }
+}
+
 }  // namespace
+
+std::vector<std::string> OperatorsFixedToEvaluation(const torch::jit::Module& module) {
+  std::set<std::string> found;
+  for (const torch::jit::Module& part : module.modules()) {
+    for (const Function* method : part.type()->methods()) {
+      FindFixed(*torch::jit::toGraphFunction(*method).graph()->block(), found);
+    }
+  }
+  return {found.begin(), found.end()};
+}
 
 absl::Status CheckGraphs(const torch::jit::Module& module) {
   GraphWalk walk;

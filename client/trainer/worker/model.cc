@@ -313,9 +313,18 @@ std::vector<std::string> Model::Warnings() const {
   for (const auto& named : impl_->module.named_parameters()) {
     if (!named.value.requires_grad()) fixed.push_back(named.name);
   }
-  if (fixed.empty()) return {};
-  return {StrCat("parameters that do not require a gradient stay as they are: ",
-                 absl::StrJoin(fixed, ", "))};
+  std::vector<std::string> warnings;
+  if (!fixed.empty()) {
+    warnings.push_back(StrCat("parameters that do not require a gradient stay as they are: ",
+                              absl::StrJoin(fixed, ", ")));
+  }
+  const std::vector<std::string> modes = OperatorsFixedToEvaluation(impl_->module);
+  if (!modes.empty()) {
+    warnings.push_back(
+        StrCat("traced in evaluation mode, these do not train: ", absl::StrJoin(modes, ", "),
+               "; use torch.jit.script, or trace after model.train()"));
+  }
+  return warnings;
 }
 
 absl::StatusOr<std::string_view> Model::TensorBytes(size_t i) {

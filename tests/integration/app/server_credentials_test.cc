@@ -42,8 +42,7 @@ absl::StatusOr<crypto::CertificateInfo> ShownCertificate(const rpc::ChannelOptio
   return crypto::ParseCertificate(std::string_view(pem[0].data(), pem[0].size()));
 }
 
-TEST_CASE("The server certificate is renewed at half of its life, without a restart",
-          "[server]") {
+TEST_CASE("The server certificate is renewed at half of its life, without a restart", "[server]") {
   testing::TempPostgres postgres;
   FixedClock clock;
   clock.now = absl::Now() - absl::Hours(24 * 200);

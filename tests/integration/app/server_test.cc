@@ -1,15 +1,14 @@
 // The federity-server program, from outside.
 
-#include <catch2/catch.hpp>
-#include <filesystem>
-#include <string>
-
+#include <grpcpp/impl/codegen/client_unary_call.h>
+#include <grpcpp/support/sync_stream.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <grpcpp/impl/codegen/client_unary_call.h>
-#include <grpcpp/support/sync_stream.h>
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <string>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -63,10 +62,9 @@ absl::StatusOr<Joined> Join(const std::string& text) {
   request.set_kind(link->kind);
   request.set_contribution_key(key.public_key());
   request.set_certificate_request(tls->request_der);
-  request.set_signature(
-      key.Sign("federity/join/v1",
-               absl::StrCat(std::string(crypto::Sha256(link->secret).view()),
-                            std::string(crypto::Sha256(tls->request_der).view()))));
+  request.set_signature(key.Sign(
+      "federity/join/v1", absl::StrCat(std::string(crypto::Sha256(link->secret).view()),
+                                       std::string(crypto::Sha256(tls->request_der).view()))));
   request.set_version("0.1.0");
   const auto stub = v1::MembershipService::NewStub(rpc::MakeChannel(joined.channel));
   const grpc::Status status = stub->Join(Context().get(), request, &joined.response);
@@ -150,9 +148,10 @@ TEST_CASE("Health and reflection answer without a certificate, for every service
   CHECK(CallRaw(*channel, "/grpc.health.v1.Health/Check") == "\x08\x01");
 
   // ServerReflectionRequest{list_services: ""}.
-  const grpc::internal::RpcMethod rpc("/grpc.reflection.v1alpha.ServerReflection/"
-                                      "ServerReflectionInfo",
-                                      grpc::internal::RpcMethod::BIDI_STREAMING);
+  const grpc::internal::RpcMethod rpc(
+      "/grpc.reflection.v1alpha.ServerReflection/"
+      "ServerReflectionInfo",
+      grpc::internal::RpcMethod::BIDI_STREAMING);
   const auto context = Context();
   const std::unique_ptr<grpc::ClientReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>> stream(
       grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>::Create(
@@ -209,8 +208,8 @@ TEST_CASE("The link survives a restart until it is used", "[server]") {
 
 TEST_CASE("A second start on the same directory is refused by the pid", "[server]") {
   ServerProcess server(ServerProcess::Options{.embedded_database = true});
-  const auto second = server.Run({"run", "--data-dir", server.data_directory().string(),
-                                  "--listen", "127.0.0.1:0"});
+  const auto second = server.Run(
+      {"run", "--data-dir", server.data_directory().string(), "--listen", "127.0.0.1:0"});
   CHECK(second.exit_status == 1);
   CHECK(absl::StrContains(second.output, absl::StrCat(server.pid())));
   CHECK(fs::exists(server.data_directory() / "port"));
@@ -229,8 +228,7 @@ TEST_CASE("A taken port is refused, naming it", "[server]") {
 
 TEST_CASE("`link` makes another link, beside the server and without it", "[server]") {
   ServerProcess server(ServerProcess::Options{.embedded_database = true});
-  const std::vector<std::string> command = {"link", "--data-dir",
-                                            server.data_directory().string()};
+  const std::vector<std::string> command = {"link", "--data-dir", server.data_directory().string()};
   const auto beside = server.Run(command);
   INFO(beside.output);
   REQUIRE(beside.exit_status == 0);
@@ -248,9 +246,13 @@ TEST_CASE("A missing or wrong key file is refused, saying so", "[server]") {
   CHECK(server.Stop() == 0);
   const std::string key = server.data_directory().string() + ".key";
   const std::string good = *ReadFile(key, 64);
-  const std::vector<std::string> run = {
-      "run", "--data-dir", server.data_directory().string(), "--database-url",
-      server.postgres().url(), "--listen", "127.0.0.1:0"};
+  const std::vector<std::string> run = {"run",
+                                        "--data-dir",
+                                        server.data_directory().string(),
+                                        "--database-url",
+                                        server.postgres().url(),
+                                        "--listen",
+                                        "127.0.0.1:0"};
 
   REQUIRE(unlink(key.c_str()) == 0);
   const auto missing = server.Run(run);

@@ -181,7 +181,7 @@ TEST_CASE("A folder that is no cluster is refused", "[embedded]") {
 TEST_CASE("A folder that the database's user can't reach is refused with the remedy",
           "[embedded]") {
   if (geteuid() != 0) return;  // only root drops to another user
-  const Folder folder;  // 0700, root's
+  const Folder folder;         // 0700, root's
   const absl::Status status = Start(folder / "data").status();
   CHECK(absl::IsPermissionDenied(status));
   CHECK(absl::StrContains(status.message(), "can't reach"));

@@ -74,7 +74,8 @@ struct RoundApi : Api {
     for (int i = 0; i < 3; ++i) {
       members.push_back(Agent(StrCat("hospital-", i)));
       stubs.push_back(v1::ContributionService::NewStub(members.back().channel));
-      rig.agents().push_back({StrCat("hospital-", i), members.back().id,
+      rig.agents().push_back({StrCat("hospital-", i),
+                              members.back().id,
                               Require(crypto::SigningKey::FromSeed(members.back().key.seed())),
                               {}});
     }
@@ -187,7 +188,9 @@ TEST_CASE("A series runs over the API and is watched to its end", "[rounds][api]
     // The watch shows every round to its end.
     v1::WatchRoundResponse response;
     do {
-      REQUIRE(reader->Read(&response));
+      const bool more = reader->Read(&response);
+      INFO(response.round().ShortDebugString());
+      REQUIRE(more);
       CHECK(response.round().name() == StrCat(api.rig.repository_name(), "/rounds/", number));
     } while (response.round().state() != v1::Round::COMMITTED);
     CHECK(response.round().participants_size() == 3);
@@ -261,9 +264,8 @@ TEST_CASE("Streams say who is there", "[rounds][api]") {
   {
     auto watches = api.WatchAll();
     CHECK(online() == 3);
-    const auto row =
-        api.rig.Sql("SELECT datasets->0->>'rows' FROM agents WHERE member = $1",
-                    store::Params().Text(api.members[0].id));
+    const auto row = api.rig.Sql("SELECT datasets->0->>'rows' FROM agents WHERE member = $1",
+                                 store::Params().Text(api.members[0].id));
     CHECK(row[0].Text(0) == "200");
     api.fixture.clock().Advance(absl::Seconds(74));
     api.contributions->hub().Beat();
@@ -326,8 +328,7 @@ TEST_CASE("Contributions show others no more than they may see", "[rounds][api]"
                             api.rig.Contribution(api.rig.agents()[i]).id));
     auto stub = v1::ContributionService::NewStub(channel);
     v1::Contribution contribution;
-    FEDERITY_RETURN_IF_ERROR(
-        Call(*stub, &Contributions::GetContribution, request, &contribution));
+    FEDERITY_RETURN_IF_ERROR(Call(*stub, &Contributions::GetContribution, request, &contribution));
     return contribution;
   };
   const v1::Contribution own = Require(get(api.members[0].channel, 0));

@@ -1,5 +1,5 @@
-#include <catch2/catch.hpp>
 #include <algorithm>
+#include <catch2/catch.hpp>
 
 #include "tests/integration/rounds/round_fixture.h"
 
@@ -26,7 +26,8 @@ TEST_CASE("Three agents train a round and the merge is committed", "[rounds]") {
   const std::vector<int64_t> examples = {10, 10, 20};
   for (size_t i = 0; i < 3; ++i) {
     const auto request = fixture.Submission(
-        agents[i], DeltaBytes(updates[i], static_cast<int32_t>(i) << 16, 40 + static_cast<int64_t>(i)),
+        agents[i],
+        DeltaBytes(updates[i], static_cast<int32_t>(i) << 16, 40 + static_cast<int64_t>(i)),
         examples[i]);
     const auto row = Require(fixture.Submit(agents[i], request));
     CHECK(row.state == v1::Contribution::VERIFYING);
@@ -50,12 +51,13 @@ TEST_CASE("Three agents train a round and the merge is committed", "[rounds]") {
     CHECK(fixture.Contribution(agent).state == v1::Contribution::ACCEPTED);
   }
   // The metrics of the base, measured by three, are its evaluations.
-  CHECK(fixture.Sql("SELECT sum(examples), sum(loss_sum) FROM evaluations WHERE commit = $1",
-                    store::Params().Text(fixture.base()))[0]
+  CHECK(fixture
+            .Sql("SELECT sum(examples), sum(loss_sum) FROM evaluations WHERE commit = $1",
+                 store::Params().Text(fixture.base()))[0]
             .Int(0) == 30);
   // Every transition left its row.
-  const auto audit = fixture.Sql(
-      "SELECT details->>'to' FROM audit_events WHERE action = 'MoveRound' ORDER BY id");
+  const auto audit =
+      fixture.Sql("SELECT details->>'to' FROM audit_events WHERE action = 'MoveRound' ORDER BY id");
   REQUIRE(audit.size() == 3);
   CHECK(audit[0].Text(0) == "TRAINING");
   CHECK(audit[1].Text(0) == "MERGING");

@@ -137,9 +137,8 @@ TEST_CASE("Cancelling ends a round in every state, and its series", "[rounds]") 
   auto& agents = fixture.agents();
   const auto cancel = [&] {
     return fixture.Try([&](store::Transaction& transaction) -> absl::Status {
-      FEDERITY_ASSIGN_OR_RETURN(
-          auto round,
-          rounds::FindRound(transaction, fixture.repository(), 1, rounds::Lock::kUpdate));
+      FEDERITY_ASSIGN_OR_RETURN(auto round, rounds::FindRound(transaction, fixture.repository(), 1,
+                                                              rounds::Lock::kUpdate));
       return rounds::MoveRound(transaction, *round, rounds::RoundEvent::kCancelled,
                                {.words = "cancelled: wrong plan"}, fixture.now());
     });
@@ -238,9 +237,7 @@ TEST_CASE("Work of a replica that died is done again after its lease", "[rounds]
   }
   REQUIRE(fixture.Round().state == v1::Round::MERGING);
   fixture.Sql("UPDATE rounds SET lease_until = $1, lease_token = 3, lease_owner = $2",
-              store::Params()
-                  .Time(fixture.now() + absl::Seconds(60))
-                  .Text(crypto::RandomUuid()));
+              store::Params().Time(fixture.now() + absl::Seconds(60)).Text(crypto::RandomUuid()));
   CHECK_FALSE(Require(fixture.machine().MergeOne()));
   fixture.clock().Advance(absl::Seconds(60));
   CHECK(Require(fixture.machine().MergeOne()));
@@ -259,8 +256,7 @@ TEST_CASE("A merge that can't succeed fails the round", "[rounds]") {
     fixture.Step();
     CHECK(fixture.Round().state == v1::Round::FAILED);
     CHECK(fixture.Round().failure_reason == "BLOB_CORRUPT");
-    CHECK(fixture.Round().failure ==
-          "the merge failed: an accepted update is gone from the disk");
+    CHECK(fixture.Round().failure == "the merge failed: an accepted update is gone from the disk");
   }
   SECTION("the base weights are not finite") {
     fixture.Push(ModelBytes({std::nanf(""), 0, 0}, 0, 0));
@@ -284,9 +280,8 @@ TEST_CASE("Two replicas on one database do no step twice", "[rounds]") {
     const auto race = [&] {
       std::vector<std::thread> threads;
       for (size_t i = 0; i < results.size(); ++i) {
-        threads.emplace_back([&, i] {
-          results[i] = (i % 2 == 0 ? fixture.machine() : other).RunUntilIdle();
-        });
+        threads.emplace_back(
+            [&, i] { results[i] = (i % 2 == 0 ? fixture.machine() : other).RunUntilIdle(); });
       }
       for (std::thread& thread : threads) thread.join();
       for (const absl::Status& status : results) CHECK(status.ok());
@@ -301,8 +296,7 @@ TEST_CASE("Two replicas on one database do no step twice", "[rounds]") {
     CHECK(fixture.Head().contribution_count == 6);
   }
   CHECK(fixture.Sql("SELECT 1 FROM contributions").size() == 6 * kRounds);
-  const auto moves = fixture.Sql(
-      "SELECT count(*) FROM audit_events WHERE action = 'MoveRound'");
+  const auto moves = fixture.Sql("SELECT count(*) FROM audit_events WHERE action = 'MoveRound'");
   CHECK(moves[0].Int(0) == 3 * kRounds);
   CHECK(fixture.Sql("SELECT 1 FROM audit_events WHERE action = 'MoveContribution'").size() ==
         6 * kRounds);
@@ -312,8 +306,8 @@ TEST_CASE("Two replicas on one database do no step twice", "[rounds]") {
 bool Eventually(RoundFixture& fixture, const std::function<bool()>& condition) {
   absl::Mutex mutex;
   int64_t changes = 0;
-  const auto subscription = fixture.database().Subscribe(
-      repositories::RepositoryTopic(fixture.repository()), [&] {
+  const auto subscription =
+      fixture.database().Subscribe(repositories::RepositoryTopic(fixture.repository()), [&] {
         absl::MutexLock lock(&mutex);
         ++changes;
       });

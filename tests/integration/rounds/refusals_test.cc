@@ -50,8 +50,7 @@ TEST_CASE_METHOD(BadAgent, "An update of the wrong shape is refused", "[rounds]"
   tensors[0].shape = {3, 1};
   const auto spec =
       *tensor::PlainDeltaSpec(*tensor::MakeTensorSpec(tensor::kWeightsEncoding, tensors));
-  SubmitBad(tensor::EncodeHeader(spec) +
-            std::string(static_cast<size_t>(spec.data_bytes()), '\0'));
+  SubmitBad(tensor::EncodeHeader(spec) + std::string(static_cast<size_t>(spec.data_bytes()), '\0'));
   GoesOn("TENSORS_MISMATCH");
 }
 

@@ -49,10 +49,10 @@ std::string BytesOf(const std::vector<T>& values) {
 
 // The model of these tests: a parameter, a floating buffer, an integer one.
 inline tensor::TensorSpec ModelSpec() {
-  return *tensor::MakeTensorSpec(
-      tensor::kWeightsEncoding, {{"w", tensor::DType::kF32, {3}, tensor::TensorKind::kParameter},
-                                 {"mean", tensor::DType::kF32, {1}, tensor::TensorKind::kBuffer},
-                                 {"seen", tensor::DType::kI64, {}, tensor::TensorKind::kBuffer}});
+  return *tensor::MakeTensorSpec(tensor::kWeightsEncoding,
+                                 {{"w", tensor::DType::kF32, {3}, tensor::TensorKind::kParameter},
+                                  {"mean", tensor::DType::kF32, {1}, tensor::TensorKind::kBuffer},
+                                  {"seen", tensor::DType::kI64, {}, tensor::TensorKind::kBuffer}});
 }
 inline std::string ModelBytes(const std::vector<float>& w, float mean, int64_t seen) {
   return tensor::EncodeHeader(ModelSpec()) + BytesOf(w) + BytesOf<float>({mean}) +
@@ -88,15 +88,15 @@ class RoundFixture {
         "VALUES ('st-mary', 'St Mary', true, $1)",
         store::Params().Time(now()));
     Run([&](store::Transaction& transaction) -> absl::Status {
-      FEDERITY_ASSIGN_OR_RETURN(
-          repository_, repositories::CreateRepository(transaction,
-                                                      {.organization = "st-mary",
-                                                       .name = "heart",
-                                                       .description = {},
-                                                       .plan = plan_,
-                                                       .creator = std::nullopt,
-                                                       .now = now()},
-                                                      key_file_));
+      FEDERITY_ASSIGN_OR_RETURN(repository_,
+                                repositories::CreateRepository(transaction,
+                                                               {.organization = "st-mary",
+                                                                .name = "heart",
+                                                                .description = {},
+                                                                .plan = plan_,
+                                                                .creator = std::nullopt,
+                                                                .now = now()},
+                                                               key_file_));
       return absl::OkStatus();
     });
     owner_ = InsertMember("st-mary", v1::ROLE_OWNER, v1::MEMBER_KIND_PERSON).id;
@@ -121,9 +121,7 @@ class RoundFixture {
     return plan;
   }
 
-  store::Database& database() {
-    return api_ == nullptr ? postgres_->database() : api_->database();
-  }
+  store::Database& database() { return api_ == nullptr ? postgres_->database() : api_->database(); }
   TestClock& clock() { return api_ == nullptr ? clock_ : api_->clock(); }
   absl::Time now() const { return api_ == nullptr ? clock_.Now() : api_->clock().Now(); }
   const std::string& repository() const { return repository_; }
@@ -210,8 +208,7 @@ class RoundFixture {
   crypto::Secret BlobKey() {
     crypto::Secret key;
     Run([&](store::Transaction& transaction) -> absl::Status {
-      FEDERITY_ASSIGN_OR_RETURN(key,
-                                repositories::BlobKey(transaction, repository_, key_file_));
+      FEDERITY_ASSIGN_OR_RETURN(key, repositories::BlobKey(transaction, repository_, key_file_));
       return absl::OkStatus();
     });
     return key;
@@ -222,8 +219,8 @@ class RoundFixture {
     return Require(writer->Seal(nullptr));
   }
   std::string Load(const std::string& digest) {
-    auto reader = Require(
-        blobs_->OpenReader(repository_, Require(crypto::ParseDigest(digest)), BlobKey()));
+    auto reader =
+        Require(blobs_->OpenReader(repository_, Require(crypto::ParseDigest(digest)), BlobKey()));
     std::string bytes(static_cast<size_t>(reader->size_bytes()), '\0');
     Require(reader->Read(0, std::span<char>(bytes)));
     return bytes;
@@ -298,8 +295,7 @@ class RoundFixture {
   rounds::ContributionRow Contribution(const Agent& agent, int64_t round = 1) {
     std::vector<rounds::ContributionRow> rows;
     Run([&](store::Transaction& transaction) -> absl::Status {
-      FEDERITY_ASSIGN_OR_RETURN(rows,
-                                rounds::ListContributions(transaction, repository_, round));
+      FEDERITY_ASSIGN_OR_RETURN(rows, rounds::ListContributions(transaction, repository_, round));
       return absl::OkStatus();
     });
     for (rounds::ContributionRow& row : rows) {
@@ -321,8 +317,8 @@ class RoundFixture {
     const rounds::ContributionRef ref = Ref(agent, round);
     v1::ReportProgressResponse response;
     Run([&](store::Transaction& transaction) -> absl::Status {
-      FEDERITY_ASSIGN_OR_RETURN(
-          response, rounds::ReportProgress(transaction, ref, phase, fraction, now()));
+      FEDERITY_ASSIGN_OR_RETURN(response,
+                                rounds::ReportProgress(transaction, ref, phase, fraction, now()));
       return absl::OkStatus();
     });
     return response;
@@ -376,8 +372,7 @@ class RoundFixture {
     const rounds::ContributionRef ref = Ref(agent, round);
     std::optional<rounds::ContributionRow> row;
     FEDERITY_RETURN_IF_ERROR(Try([&](store::Transaction& transaction) -> absl::Status {
-      FEDERITY_ASSIGN_OR_RETURN(
-          row, rounds::SubmitContribution(transaction, ref, request, now()));
+      FEDERITY_ASSIGN_OR_RETURN(row, rounds::SubmitContribution(transaction, ref, request, now()));
       return absl::OkStatus();
     }));
     return *std::move(row);

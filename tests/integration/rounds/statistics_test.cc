@@ -111,8 +111,7 @@ TEST_CASE_METHOD(StatisticsFixture, "Federated statistics are those of the poole
 
 TEST_CASE_METHOD(StatisticsFixture, "The order of answers does not matter", "[statistics]") {
   std::vector<std::string> digests;
-  for (const std::vector<size_t>& order :
-       std::vector<std::vector<size_t>>{{0, 1, 2}, {2, 1, 0}}) {
+  for (const std::vector<size_t>& order : std::vector<std::vector<size_t>>{{0, 1, 2}, {2, 1, 0}}) {
     REQUIRE(StartRun().ok());
     for (const size_t i : order) {
       REQUIRE(Answer(agents()[i], Sums(Rows(40, static_cast<unsigned>(i))), GetRun().number).ok());
@@ -132,8 +131,9 @@ TEST_CASE("Contributors with few rows abstain, whatever they send", "[statistics
   for (size_t i = 1; i < 4; ++i) {
     REQUIRE(fixture.Answer(agents[i], fixture.Sums(Rows(20, static_cast<unsigned>(i)))).ok());
   }
-  CHECK(fixture.Sql("SELECT sums FROM statistics_answers WHERE member = $1",
-                    store::Params().Text(agents[0].id))[0]
+  CHECK(fixture
+            .Sql("SELECT sums FROM statistics_answers WHERE member = $1",
+                 store::Params().Text(agents[0].id))[0]
             .IsNull(0));
   fixture.Step();
   CHECK(fixture.GetRun().state == v1::StatisticsRun::FROZEN);
@@ -177,8 +177,7 @@ TEST_CASE_METHOD(StatisticsFixture, "Answers that make no sense are refused", "[
   REQUIRE(Answer(agents()[0], Sums(Rows(50, 1))).ok());
   CHECK(ReasonOf(Answer(agents()[0], Sums(Rows(50, 1)))) ==
         v1::ERROR_REASON_CONTRIBUTION_DUPLICATE);
-  const Agent stranger =
-      InsertMember("hospital-9", v1::ROLE_CONTRIBUTOR, v1::MEMBER_KIND_AGENT);
+  const Agent stranger = InsertMember("hospital-9", v1::ROLE_CONTRIBUTOR, v1::MEMBER_KIND_AGENT);
   CHECK(ReasonOf(Answer(stranger, Sums(Rows(50, 1)))) == v1::ERROR_REASON_NOT_FOUND);
   CHECK(ReasonOf(Answer(agents()[1], Sums(Rows(50, 1)), 77)) == v1::ERROR_REASON_NOT_FOUND);
 }

@@ -2,8 +2,8 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
-#include <condition_variable>
 #include <cmath>
+#include <condition_variable>
 #include <limits>
 #include <mutex>
 #include <thread>
@@ -17,8 +17,7 @@ namespace {
 using testing::TempPostgres;
 
 absl::Status Run(Database& database, std::string_view sql, const Params& params = {}) {
-  return database.RunInTransaction(
-      [&](Transaction& t) { return t.Execute(sql, params).status(); });
+  return database.RunInTransaction([&](Transaction& t) { return t.Execute(sql, params).status(); });
 }
 
 Rows Query(Database& database, std::string_view sql, const Params& params = {}) {
@@ -123,8 +122,7 @@ TEST_CASE("QueryOne and QueryOptional count rows", "[store]") {
                 CHECK(absl::IsNotFound(t.QueryOne("SELECT 1 WHERE false").status()));
                 CHECK_FALSE(t.QueryOptional("SELECT 1 WHERE false")->has_value());
                 CHECK(t.QueryOne("SELECT 7")->Int(0) == 7);
-                CHECK(absl::IsInternal(
-                    t.QueryOptional("SELECT generate_series(1, 2)").status()));
+                CHECK(absl::IsInternal(t.QueryOptional("SELECT generate_series(1, 2)").status()));
                 return absl::OkStatus();
               })
               .ok());
@@ -159,8 +157,9 @@ TEST_CASE("A failed statement can't be hidden: nothing is committed", "[store]")
 TEST_CASE("SQLSTATEs become codes, and details with row values stay out", "[store]") {
   TempPostgres postgres(TempPostgres::Content::kEmpty);
   Database& database = postgres.database();
-  REQUIRE(Run(database, "CREATE TABLE t (x text PRIMARY KEY CHECK (x <> 'bad'));"
-                        "CREATE TABLE u (x text REFERENCES t(x), y int NOT NULL)")
+  REQUIRE(Run(database,
+              "CREATE TABLE t (x text PRIMARY KEY CHECK (x <> 'bad'));"
+              "CREATE TABLE u (x text REFERENCES t(x), y int NOT NULL)")
               .ok());
   REQUIRE(Run(database, "INSERT INTO t VALUES ($1)", Params().Text("secret-value")).ok());
 
@@ -203,12 +202,11 @@ TEST_CASE("A serialisation failure runs the function again", "[store]") {
 TEST_CASE("Repetition ends after five attempts", "[store]") {
   TempPostgres postgres(TempPostgres::Content::kEmpty);
   int runs = 0;
-  const absl::Status status =
-      postgres.database().RunInTransaction([&](Transaction& t) -> absl::Status {
-        ++runs;
-        return t.Execute("DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '40001'; END $$")
-            .status();
-      });
+  const absl::Status status = postgres.database().RunInTransaction([&](Transaction& t)
+                                                                       -> absl::Status {
+    ++runs;
+    return t.Execute("DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '40001'; END $$").status();
+  });
   CHECK(absl::IsAborted(status));
   CHECK(runs == 5);
 }
@@ -277,9 +275,8 @@ TEST_CASE("A database that isn't there is UNAVAILABLE", "[store]") {
 
 TEST_CASE("A busy pool makes callers wait, and says so in the end", "[store]") {
   TempPostgres postgres(TempPostgres::Content::kEmpty);
-  auto database = *Database::Connect({.url = postgres.url(),
-                                      .max_connections = 1,
-                                      .acquire_timeout = absl::Milliseconds(50)});
+  auto database = *Database::Connect(
+      {.url = postgres.url(), .max_connections = 1, .acquire_timeout = absl::Milliseconds(50)});
   const absl::Status outer = database->RunInTransaction([&](Transaction&) {
     return database->RunInTransaction([](Transaction&) { return absl::OkStatus(); });
   });
@@ -338,8 +335,8 @@ TEST_CASE("After a reconnection every subscriber looks again", "[store]") {
 
 TEST_CASE("The poll calls everybody without a notification", "[store]") {
   TempPostgres postgres(TempPostgres::Content::kEmpty);
-  auto database = *Database::Connect({.url = postgres.url(),
-                                      .poll_interval = absl::Milliseconds(20)});
+  auto database =
+      *Database::Connect({.url = postgres.url(), .poll_interval = absl::Milliseconds(20)});
   Counter counter;
   const auto subscription = database->Subscribe("t", counter.callback());
   CHECK(counter.WaitFor(5));
@@ -347,8 +344,8 @@ TEST_CASE("The poll calls everybody without a notification", "[store]") {
 
 TEST_CASE("An ended subscription is silent", "[store]") {
   TempPostgres postgres(TempPostgres::Content::kEmpty);
-  auto database = *Database::Connect({.url = postgres.url(),
-                                      .poll_interval = absl::Milliseconds(1)});
+  auto database =
+      *Database::Connect({.url = postgres.url(), .poll_interval = absl::Milliseconds(1)});
   for (int i = 0; i < 50; ++i) {
     // The callback uses memory that goes right after the subscription.
     auto counter = std::make_unique<Counter>();
@@ -364,8 +361,8 @@ TEST_CASE("An ended subscription is silent", "[store]") {
 
 TEST_CASE("A subscription may end itself or another one from its callback", "[store]") {
   TempPostgres postgres(TempPostgres::Content::kEmpty);
-  auto database = *Database::Connect({.url = postgres.url(),
-                                      .poll_interval = absl::Milliseconds(5)});
+  auto database =
+      *Database::Connect({.url = postgres.url(), .poll_interval = absl::Milliseconds(5)});
   std::mutex mu;
   std::unique_ptr<Subscription> first;
   std::unique_ptr<Subscription> second;

@@ -55,9 +55,9 @@ TEST_CASE("Replicas that start together migrate once", "[store]") {
 
 TEST_CASE("A migration that was edited after it was applied is refused", "[store]") {
   TempPostgres postgres;
-  REQUIRE(Run(postgres.database(),
-              "UPDATE schema_migrations SET checksum = '\\x00' WHERE version = 2")
-              .ok());
+  REQUIRE(
+      Run(postgres.database(), "UPDATE schema_migrations SET checksum = '\\x00' WHERE version = 2")
+          .ok());
   const absl::Status status = Migrate(postgres.database());
   CHECK(absl::IsFailedPrecondition(status));
   CHECK(absl::StrContains(status.message(), "migration 2"));

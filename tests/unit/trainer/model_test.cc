@@ -140,6 +140,13 @@ TEST_CASE("Neighbours in one storage are not tied") {
   CHECK(Loaded(module).ok());
 }
 
+TEST_CASE("A model traced in evaluation mode is warned of") {
+  CHECK(Golden("cnn.script.torch1.13")->Warnings().empty());
+  const auto warnings = Golden("cnn.trace.torch1.13")->Warnings();
+  REQUIRE(warnings.size() == 1);
+  CHECK_THAT(warnings[0], Catch::Contains("batch_norm, dropout"));
+}
+
 TEST_CASE("A forbidden operator is found wherever it is") {
   const auto refuse = [](const std::string& body, std::string_view operator_name) {
     torch::jit::Module module = LinearModule(3, 2, 1.0F);

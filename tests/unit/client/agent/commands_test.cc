@@ -239,7 +239,7 @@ TEST_CASE("log shows what happened", "[agent]") {
 TEST_CASE("Render lets nothing steer the terminal", "[agent]") {
   const json log = {
       {"entries", {{{"time", "t"}, {"event", "refused"}, {"text", "\x1b[2Jx\r\x07"}}}}};
-  CHECK(Render("log", log) == "t  refused  ?[2Jx??\n");
+  CHECK(Render("log", log) == "t  refused  \uFFFD[2Jx\uFFFD\uFFFD\n");
   for (const char* command : {"status", "approve", "dataset list", "dataset check", "join", "log"})
     CHECK_NOTHROW(Render(command, json{{"memberships", 5}, {"work", "x"}, {"checks", {1, 2}}}));
 }

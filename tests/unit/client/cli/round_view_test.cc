@@ -80,6 +80,13 @@ TEST_CASE("A log says what changed and nothing twice", "[cli]") {
   lines = log.Changes(round, kNow);
   REQUIRE(lines.size() == 2);
   CHECK(lines[0] == "round 3: MERGING, 2 of 3 accepted");
+  // How it ended stands below what its members did.
+  round.mutable_participants(0)->set_status("withdrawn");
+  round.set_state(v1::Round::FAILED);
+  lines = log.Changes(round, kNow);
+  REQUIRE(lines.size() == 2);
+  CHECK_THAT(lines[1], Contains("FAILED"));
+  round.set_state(v1::Round::TRAINING);
   // The next round of the series begins anew.
   round.set_name("organizations/o/repositories/r/rounds/4");
   CHECK(log.Changes(round, kNow).size() == 4);

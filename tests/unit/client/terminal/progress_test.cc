@@ -52,7 +52,7 @@ TEST_CASE("On a terminal the bar fits the line and goes in the end", "[terminal]
   ManualClock clock;
   {
     ProgressBar bar(screen.output, "downloading the weights", ProgressBar::Unit::kBytes, clock);
-    for (int i = 0; i <= 10; ++i) {
+    for (int64_t i = 0; i <= 10; ++i) {
       clock.Advance(absl::Seconds(1));
       bar.Update(i * 1'000'000'000, 10'000'000'000);
     }

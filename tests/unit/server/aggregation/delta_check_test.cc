@@ -60,9 +60,15 @@ TEST_CASE("A delta of another size or header is malformed", "[aggregation]") {
   other_header[9] ^= 1;
   std::string other_length = good;
   other_length[0] ^= 1;
-  const std::vector<std::string> bad = {
-      "",           "short", good.substr(0, good.size() - 1), good + "x", good.substr(0, 8),
-      other_header, other_length, std::string(good.size(), '\0'), std::string(1 << 16, '\xff')};
+  const std::vector<std::string> bad = {"",
+                                        "short",
+                                        good.substr(0, good.size() - 1),
+                                        good + "x",
+                                        good.substr(0, 8),
+                                        other_header,
+                                        other_length,
+                                        std::string(good.size(), '\0'),
+                                        std::string(1 << 16, '\xff')};
   for (const std::string& bytes : bad) {
     const auto refused = Check(bytes);
     INFO(refused.status().ToString());
@@ -75,8 +81,8 @@ TEST_CASE("A delta to other weights is a mismatch that names the tensor", "[aggr
   auto tensors = Weights().tensors;
   tensors[0].shape = {4};
   const auto other = tensor::PlainDeltaSpec(Spec(tensors));
-  const std::string bytes = tensor::EncodeHeader(*other) +
-                            std::string(static_cast<size_t>(other->data_bytes()), '\0');
+  const std::string bytes =
+      tensor::EncodeHeader(*other) + std::string(static_cast<size_t>(other->data_bytes()), '\0');
   const auto refused = Check(bytes);
   CHECK(ReasonOf(refused.status()) == v1::ERROR_REASON_TENSORS_MISMATCH);
   CHECK(MetadataOf(refused.status())["tensor"] == "w");
@@ -99,7 +105,8 @@ TEST_CASE("Integers must fit the tensor they are for", "[aggregation]") {
 
 TEST_CASE("Losing the lease ends the check and is no refusal", "[aggregation]") {
   MemoryReader reader(Delta({0, 0, 0}, {0, 0}, {0, 0, 0}));
-  const auto stopped = CheckDelta(reader, Weights(), 1, [] { return absl::CancelledError("gone"); });
+  const auto stopped =
+      CheckDelta(reader, Weights(), 1, [] { return absl::CancelledError("gone"); });
   CHECK(absl::IsCancelled(stopped.status()));
   CHECK_FALSE(IsRefusal(stopped.status()));
 }

@@ -30,8 +30,9 @@ struct Cohort {
   std::vector<int64_t> weights;
 };
 
-absl::StatusOr<std::string> Merge(const Cohort& cohort, int64_t block = kBlockElements,
-                                  const KeepGoing& keep_going = [] { return absl::OkStatus(); }) {
+absl::StatusOr<std::string> Merge(
+    const Cohort& cohort, int64_t block = kBlockElements,
+    const KeepGoing& keep_going = [] { return absl::OkStatus(); }) {
   const std::string header = tensor::EncodeHeader(cohort.spec);
   const std::string delta_header = tensor::EncodeHeader(*tensor::PlainDeltaSpec(cohort.spec));
   MemoryReader base(header + cohort.base);
@@ -72,8 +73,8 @@ TEST_CASE("The streaming merge gives the golden vectors", "[aggregation][golden]
     cohort.base = BytesOf(base);
     for (const Json& contribution : vector["contributions"]) {
       cohort.deltas.push_back(BytesOf(contribution["q"].get<std::vector<int32_t>>()));
-      cohort.weights.push_back(std::min(contribution["examples"].get<int64_t>(),
-                                        vector["max_examples"].get<int64_t>()));
+      cohort.weights.push_back(
+          std::min(contribution["examples"].get<int64_t>(), vector["max_examples"].get<int64_t>()));
     }
     const auto result = Merge(cohort);
     REQUIRE(result.ok());

@@ -20,9 +20,9 @@ TEST_CASE("Host and port are read as people write them", "[app]") {
 }
 
 TEST_CASE("What is no host and port is refused", "[app]") {
-  for (const char* text : {"", ":", ":1", "host", "host:", "host:x", "host:-1", "host:65536",
-                           "host:1:2", "::1", "[::1", "[]:1", "[::1]x", "a b:1", "http://x:1",
-                           "host/:1", "host:99999999999999999999"}) {
+  for (const char* text :
+       {"", ":", ":1", "host", "host:", "host:x", "host:-1", "host:65536", "host:1:2", "::1",
+        "[::1", "[]:1", "[::1]x", "a b:1", "http://x:1", "host/:1", "host:99999999999999999999"}) {
     INFO(text);
     CHECK(absl::IsInvalidArgument(ParseHostPort(text).status()));
   }

@@ -36,16 +36,11 @@ TEST_CASE("Impossible metrics are refused", "[rounds]") {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   constexpr int64_t kHuge = std::numeric_limits<int64_t>::max();
   const std::vector<v1::Metrics> bad = {
-      Metrics(10, kNan, {}),
-      Metrics(10, kInfinity, {}),
-      Metrics(10, -1, {}),
-      Metrics(-1, 0, {}),
-      Metrics(kHuge, 1, {}),
-      Metrics(0, 1, {}),
-      Metrics(10, 1, {4, 1, 2, 2}),
-      Metrics(10, 1, {4, 1, 2, 4}),
-      Metrics(10, 1, {-1, 5, 3, 3}),
-      Metrics(10, 1, {kHuge, kHuge, kHuge, 13}),
+      Metrics(10, kNan, {}),         Metrics(10, kInfinity, {}),
+      Metrics(10, -1, {}),           Metrics(-1, 0, {}),
+      Metrics(kHuge, 1, {}),         Metrics(0, 1, {}),
+      Metrics(10, 1, {4, 1, 2, 2}),  Metrics(10, 1, {4, 1, 2, 4}),
+      Metrics(10, 1, {-1, 5, 3, 3}), Metrics(10, 1, {kHuge, kHuge, kHuge, 13}),
       Metrics(10, 1, {10}),
   };
   for (const v1::Metrics& metrics : bad) {

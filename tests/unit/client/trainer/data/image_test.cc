@@ -7,7 +7,8 @@
 #include <string>
 #include <vector>
 
-// clang-format off: needs <cstdio> before it
+// It needs <cstdio> before it.
+// clang-format off
 #include <jpeglib.h>
 // clang-format on
 
