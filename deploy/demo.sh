@@ -177,6 +177,11 @@ for i in $(seq 1 "$hospitals"); do
   hospital "$i" federity-agent run "${state[@]}" >"$dir/agent-$i.log" 2>&1 &
   pids+=($!)
 done
+for _ in $(seq 1 150); do
+  online=$(as owner member list "$repo" --json | grep -o '"online": *true' | wc -l)
+  [ "$online" -ge "$hospitals" ] && break
+  sleep 0.2
+done
 as owner member list "$repo"
 
 # --- rounds --------------------------------------------------------------

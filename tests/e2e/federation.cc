@@ -290,7 +290,23 @@ Agent& Federation::AddAgent(const std::string& repository, const std::string& or
   agent.Do({"dataset", "add", file.string(), "--repo", repository});
   Approve(agent, repository);
   agent.Start();
+  AwaitOnline(repository, organization);
   return agent;
+}
+
+// Asks until the coordinator has the agent's stream; each look is a call.
+void Federation::AwaitOnline(const std::string& repository, const std::string& organization) {
+  const auto deadline = Clock::now() + std::chrono::seconds(60);
+  while (Clock::now() < deadline) {
+    const nlohmann::json list = Json("owner", {"member", "list", repository});
+    for (const nlohmann::json& member : list.at("members")) {
+      if (member.value("organization_display_name", "") == organization &&
+          member.value("online", false)) {
+        return;
+      }
+    }
+  }
+  Fail(organization + " did not come online in 60 s");
 }
 
 nlohmann::json Federation::RunRounds(const std::string& repository, int count) {

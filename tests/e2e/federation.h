@@ -107,6 +107,8 @@ class Federation {
   nlohmann::json RunRounds(const std::string& repository, int count);
 
  private:
+  void AwaitOnline(const std::string& repository, const std::string& organization);
+
   std::filesystem::path directory_;
   std::string address_;
   std::unique_ptr<Daemon> coordinator_;
