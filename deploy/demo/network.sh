@@ -13,11 +13,11 @@ network_up() { # number of hospitals
   for i in $(seq 1 "$1"); do
     ip netns add "$NETWORK_PREFIX-$i"
     ip -n "$NETWORK_PREFIX-$i" link set lo up
-    ip link add "f$$c$i" netns "$NETWORK_PREFIX-c" type veth peer name up netns "$NETWORK_PREFIX-$i"
+    ip link add "f$$c$i" netns "$NETWORK_PREFIX-c" type veth peer name uplink netns "$NETWORK_PREFIX-$i"
     ip -n "$NETWORK_PREFIX-c" address add "10.77.$i.1/30" dev "f$$c$i"
     ip -n "$NETWORK_PREFIX-c" link set "f$$c$i" up
-    ip -n "$NETWORK_PREFIX-$i" address add "10.77.$i.2/30" dev up
-    ip -n "$NETWORK_PREFIX-$i" link set up up
+    ip -n "$NETWORK_PREFIX-$i" address add "10.77.$i.2/30" dev uplink
+    ip -n "$NETWORK_PREFIX-$i" link set uplink up
     ip -n "$NETWORK_PREFIX-$i" route add "$COORDINATOR_ADDRESS/32" via "10.77.$i.1"
   done
 }
