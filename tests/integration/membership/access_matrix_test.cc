@@ -426,7 +426,7 @@ TEST_CASE_METHOD(Fixture, "Malformed names are refused as such", "[access]") {
         std::string("organizations/st-mary/repositories/"), std::string("organizations/St-Mary"),
         std::string("organizations/st-mary/repositories/heart/rounds/"),
         std::string("organizations/'; DROP TABLE members; --/repositories/heart"),
-        std::string("organizations/st-mary/repositories/heart\0x", 44), std::string(100000, 'a')}) {
+        std::string("organizations/st-mary/repositories/heart") + '\0', std::string(100000, 'a')}) {
     INFO(name.substr(0, 80));
     CHECK(OutcomeOf(Try(owner, "RepositoryService/GetRepository", name)) == Outcome::kMalformed);
   }
