@@ -39,6 +39,14 @@ std::string_view PhaseName(v1::ContributionPhase phase) {
   }
 }
 
+// Costs a call of stat or two; a folder's files are many and wait for the full
+// check.
+bool LooksChanged(const state::Dataset& dataset) {
+  if (dataset.changed || dataset.source.format == "image_folder") return false;
+  const absl::StatusOr<std::string> stamp = datasets::TakeStamp(dataset.source);
+  return !stamp.ok() || *stamp != dataset.fingerprint.stamp;
+}
+
 }  // namespace
 
 Agent::Agent(Context& context)
@@ -49,7 +57,7 @@ Agent::Agent(Context& context)
                 }) {
   for (const std::string& line : context_.outbox.RemoveLeftOvers())
     context_.journal.Append("dropped", "", line);
-  CheckDatasets();
+  CheckDatasets(/*all=*/true);
   ResumeOutbox();
   context_.state.OnChange([this] {
     absl::MutexLock lock(&mutex_);
@@ -82,13 +90,15 @@ void Agent::ResumeOutbox() {
   }
 }
 
-void Agent::CheckDatasets() {
-  for (const state::Membership& membership : context_.state.Memberships())
-    if (!membership.datasets.empty())
-      queue_.Add({.key = StrCat("data sets of ", membership.id),
-                  .identity = membership.id,
-                  .repository = membership.repository,
-                  .order = DatasetCheck{}});
+void Agent::CheckDatasets(bool all) {
+  for (const state::Membership& membership : context_.state.Memberships()) {
+    const auto& sets = membership.datasets;
+    if (!(all ? !sets.empty() : std::any_of(sets.begin(), sets.end(), LooksChanged))) continue;
+    queue_.Add({.key = StrCat("data sets of ", membership.id),
+                .identity = membership.id,
+                .repository = membership.repository,
+                .order = DatasetCheck{}});
+  }
 }
 
 void Agent::Accept(Work work) {
@@ -137,9 +147,9 @@ void Agent::Keep() {
       absl::MutexLock lock(&watchers_mutex_);
       for (const auto& [id, watcher] : watchers_) watcher->Refresh();
     }
-    if (absl::Now() < next_check) continue;
-    next_check = absl::Now() + kDatasetChecks;
-    CheckDatasets();
+    const bool all = absl::Now() >= next_check;
+    if (all) next_check = absl::Now() + kDatasetChecks;
+    CheckDatasets(all);
   }
 }
 

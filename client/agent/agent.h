@@ -36,7 +36,7 @@ class Agent {
   void Keep();
   void Reconcile();
   void StopWithdrawn();
-  void CheckDatasets();
+  void CheckDatasets(bool all);
   void Accept(Work work);
   void ResumeOutbox();
   std::string WhyWithdrawn(const Work& work) const;

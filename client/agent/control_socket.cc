@@ -204,16 +204,27 @@ void ControlServer::Serve(int socket) {
   shutdown(socket, SHUT_WR);
 }
 
+namespace {
+
+absl::Status Unreachable(const state::Paths& paths, const absl::Status& status) {
+  if (!absl::IsPermissionDenied(status)) return status;
+  return absl::PermissionDeniedError(StrCat("'", paths.directory.string(),
+                                            "' belongs to another user; run this as that user or "
+                                            "as root"));
+}
+
+}  // namespace
+
 std::optional<absl::StatusOr<json>> CallDaemon(const state::Paths& paths, std::string_view command,
                                                const json& arguments) {
   const absl::StatusOr<Address> address = AddressOf(paths.socket());
   if (absl::IsNotFound(address.status())) return std::nullopt;
-  if (!address.ok()) return address.status();
+  if (!address.ok()) return Unreachable(paths, address.status());
   const FileDescriptor connection(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!connection.valid()) return ErrnoStatus(errno, paths.socket().string());
   if (connect(connection.get(), Generic(address->address), sizeof address->address) != 0) {
     if (errno == ENOENT || errno == ECONNREFUSED) return std::nullopt;
-    return ErrnoStatus(errno, paths.socket().string());
+    return Unreachable(paths, ErrnoStatus(errno, paths.socket().string()));
   }
   SetPatience(connection.get(), /*receiving=*/false);
   // A refusal can come before the request is out; it then is what there is to read.

@@ -21,6 +21,10 @@ using state::JsonReader;
 std::string Text(const json& object, const char* key) {
   return terminal::Printable(JsonReader(object).String(key));
 }
+// Local time, to the minute.
+std::string Moment(const json& object, const char* key) {
+  return terminal::FormatTime(JsonReader(object).Time(key));
+}
 int64_t Number(const json& object, const char* key) { return JsonReader(object).Integer(key); }
 bool Is(const json& object, const char* key) { return JsonReader(object).Boolean(key); }
 const json& List(const json& object, const char* key) { return JsonReader(object).Array(key); }
@@ -35,8 +39,7 @@ std::string LimitsText(const json& limits, int64_t rounds_used) {
     parts.push_back(StrCat(rounds_used, " of ", rounds, " rounds used"));
   else
     parts.push_back(StrCat(rounds_used, " rounds so far"));
-  if (const auto expires = Text(limits, "expires"); !expires.empty())
-    parts.push_back("until " + expires);
+  if (!Text(limits, "expires").empty()) parts.push_back("until " + Moment(limits, "expires"));
   if (const auto hours = Text(limits, "hours"); !hours.empty()) parts.push_back(hours);
   if (const auto cpus = Number(limits, "cpus"); cpus > 0) parts.push_back(StrCat(cpus, " CPUs"));
   if (const auto memory = Number(limits, "memory_bytes"); memory > 0)
@@ -82,7 +85,7 @@ std::string RenderMembership(const json& membership) {
   text += Row("ready", why.empty() ? "yes" : "no: " + why);
   if (const auto digest = Text(membership, "standardisation"); !digest.empty())
     text += Row("standardised", digest);
-  text += Row("certificate", "until " + Text(membership, "certificate_expires"));
+  text += Row("certificate", "until " + Moment(membership, "certificate_expires"));
   if (const auto error = Text(membership, "last_error"); !error.empty())
     text += Row("last error", error);
   return text;

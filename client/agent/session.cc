@@ -7,6 +7,7 @@
 
 #include <cerrno>
 
+#include "common/base/errors.h"
 #include "common/base/status_macros.h"
 #include "common/base/strings.h"
 
@@ -25,7 +26,9 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(Options options) {
   }
   std::unique_ptr<Session> session(new Session());
   if (options.exclusive) {
-    FEDERITY_ASSIGN_OR_RETURN(session->lock_, LockFile(paths.lock()));
+    absl::StatusOr<FileDescriptor> lock = LockFile(paths.lock());
+    if (!lock.ok()) return Annotate(lock.status(), "another federity-agent is at work");
+    session->lock_ = *std::move(lock);
   }
   FEDERITY_ASSIGN_OR_RETURN(session->identities_,
                             identity::IdentityStore::Open(paths.identities()));

@@ -6,7 +6,7 @@
 #include "absl/time/clock.h"
 #include "client/agent/approval.h"
 #include "client/agent/names.h"
-#include "client/state/json_reader.h"
+#include "client/terminal/format.h"
 #include "common/base/errors.h"
 #include "common/base/retry_backoff.h"
 #include "common/base/strings.h"
@@ -218,7 +218,7 @@ void Watcher::HandleRepository(const v1::RepositoryState& repository) {
 std::string Watcher::connection() const {
   absl::MutexLock lock(&mutex_);
   if (connected_since_ != absl::InfinitePast())
-    return StrCat("connected since ", state::TimeText(connected_since_));
+    return StrCat("connected since ", terminal::FormatTime(connected_since_));
   return failure_.empty() ? "connecting" : StrCat("offline: ", failure_);
 }
 

@@ -38,7 +38,7 @@ struct Work {
 // time. Bounded, so that no coordinator fills the memory. Thread-safe.
 class WorkQueue {
  public:
-  static constexpr size_t kMaxQueued = 256;
+  static constexpr size_t kMaxQueued = 64;
 
   // Queues work that becomes due at `not_before`; false if its key is queued or
   // running already, if the queue is full or stopped.

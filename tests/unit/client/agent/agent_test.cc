@@ -259,6 +259,12 @@ TEST_CASE("A file that changed stops training until it is refreshed", "[agent]")
     world.dir.Write("patients.csv", "age,outcome\n2,no\n");
     world.Start();
   }
+  SECTION("while the daemon is idle") {
+    world.Start();
+    REQUIRE(world.AwaitOffer(""));
+    world.dir.Write("patients.csv", "age,outcome\n2,no\n");
+    world.state->SetPaused(false).IgnoreError();  // wakes the housekeeper
+  }
   SECTION("before an assignment") {
     world.Start();
     REQUIRE(world.AwaitOffer(""));
