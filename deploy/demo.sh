@@ -227,12 +227,11 @@ as owner log "$repo" | head -n 6
 
 # --- the check that anyone can repeat ------------------------------------
 say "Looking for the hospitals' canaries in all that the coordinator holds"
-socket=$(cat "$dir/coordinator/postgres.socket" 2>/dev/null || true)
-absent=("$dir/coordinator" "$dir/server.log")
-if [ -n "$socket" ]; then
-  pg_dump=$(ls /usr/lib/postgresql/*/bin/pg_dump | tail -n 1)
-  coordinator "$pg_dump" -h "$socket" -U "$(cat "$dir/coordinator/postgres.user" 2>/dev/null || echo postgres)" -d federity >"$dir/database.sql" && absent+=("$dir/database.sql")
-fi
+absent=("$dir/coordinator" "$dir/server.log" "$dir/database.sql")
+# The socket's folder stands in the database's own pid file, line 5.
+socket=$(sed -n 5p "$dir/coordinator/postgres/postmaster.pid")
+coordinator "$(ls /usr/lib/postgresql/*/bin/pg_dumpall | tail -n 1)" -h "$socket" -U federity \
+  >"$dir/database.sql" || die "the database could not be dumped"
 [ ! -f "$dir/traffic.pcap" ] || absent+=("$dir/traffic.pcap")
 present=()
 for i in $(seq 1 "$hospitals"); do present+=("$i=$dir/hospital-$i"); done
