@@ -78,6 +78,7 @@ hospitals=$(find "$dir/data" -name 'hospital-*' | sed 's/.*hospital-\([0-9]*\).*
 
 # --- isolation -----------------------------------------------------------
 pids=()
+exec=""   # see network.sh
 isolated=""
 # Users are named by this run, so that two runs don't meet.
 user_of() { echo "fed$$-h$1"; }
@@ -116,8 +117,8 @@ else
   echo "Not root: hospitals run as this user on the loopback network; their files are not"
   echo "separated by user, and no traffic is captured."
   address=127.0.0.1
-  coordinator() { "$@"; }
-  hospital() { local i=$1; shift; env -i HOME="$dir/hospital-$i" PATH="$dir/bin:/usr/bin:/bin" LANG=C.UTF-8 "$@"; }
+  coordinator() { $exec "$@"; }
+  hospital() { local i=$1; shift; $exec env -i HOME="$dir/hospital-$i" PATH="$dir/bin:/usr/bin:/bin" LANG=C.UTF-8 "$@"; }
 fi
 
 for i in $(seq 1 "$hospitals"); do
@@ -135,12 +136,12 @@ as() { # admin|owner, arguments of federity
 # --- coordinator ---------------------------------------------------------
 say "Starting the coordinator at $address with a database of its own"
 if [ -n "$isolated" ] && command -v tcpdump >/dev/null; then
-  in_coordinator tcpdump -i any -s 0 -U -w "$dir/traffic.pcap" >/dev/null 2>"$dir/tcpdump.log" &
+  (exec=exec; in_coordinator tcpdump -i any -s 0 -U -w "$dir/traffic.pcap" >/dev/null 2>"$dir/tcpdump.log") &
   pids+=($!)
 fi
 port=8443; [ -n "$isolated" ] || port=$((20000 + RANDOM % 20000))
-coordinator "$dir/bin/federity-server" run --data-dir "$dir/coordinator" --public "$address:$port" \
-  --listen "$address:$port" >"$dir/server.log" 2>&1 &
+(exec=exec; coordinator "$dir/bin/federity-server" run --data-dir "$dir/coordinator" \
+  --public "$address:$port" --listen "$address:$port" >"$dir/server.log" 2>&1) &
 server=$!
 pids+=("$server")
 for _ in $(seq 1 300); do
@@ -174,7 +175,7 @@ for i in $(seq 1 "$hospitals"); do
   fi
   digest=$(hospital "$i" federity-agent approve "$repo" --show --json "${state[@]}" | field approval_digest)
   hospital "$i" federity-agent approve "$repo" --digest "$digest" "${state[@]}" >/dev/null
-  hospital "$i" federity-agent run "${state[@]}" >"$dir/agent-$i.log" 2>&1 &
+  (exec=exec; hospital "$i" federity-agent run "${state[@]}" >"$dir/agent-$i.log" 2>&1) &
   pids+=($!)
 done
 for _ in $(seq 1 150); do

@@ -7,7 +7,7 @@
 #   --runtime        only what the installed programs need, no compiler
 #   --tools          also clang, clang-tidy and what sanitizer and fuzz tiers need
 #   --libtorch PATH  check that PATH (an unpacked libtorch or a pip torch of
-#                    version 2.6 or later) can be used; then configure with
+#                    version 2.7 or later) can be used; then configure with
 #                    -DFEDERITY_LIBTORCH=PATH
 set -euo pipefail
 
@@ -48,7 +48,7 @@ if [ -n "$libtorch" ]; then
   version=$(cat "$libtorch/build-version" 2>/dev/null ||
             sed -n "s/^__version__ = '\(.*\)'/\1/p" "$libtorch/version.py" 2>/dev/null || true)
   abi=$(sed -n 's/.*_GLIBCXX_USE_CXX11_ABI=\([01]\).*/\1/p' "$libtorch/share/cmake/Torch/TorchConfig.cmake" | head -n 1)
-  [ "$abi" != 0 ] || die "LibTorch ${version:-at $libtorch} is built with the old C++ ABI; use a pip torch of version 2.6 or later, or the cxx11-abi archive"
+  [ "$abi" != 0 ] || die "LibTorch ${version:-at $libtorch} is built with the old C++ ABI; use a pip torch of version 2.7 or later, or the cxx11-abi archive"
   echo "LibTorch ${version:-of unknown version} at $libtorch: configure with -DFEDERITY_LIBTORCH=$libtorch"
 fi
 

@@ -27,5 +27,8 @@ network_down() { # number of hospitals; errors of what is not there are ignored
   for i in c $(seq 1 "$1"); do ip netns delete "$NETWORK_PREFIX-$i" 2>/dev/null || true; done
 }
 
-in_coordinator() { ip netns exec "$NETWORK_PREFIX-c" "$@"; }
-in_hospital() { local i=$1; shift; ip netns exec "$NETWORK_PREFIX-$i" "$@"; }
+# Within a background subshell, exec=exec makes the subshell the program, so that
+# its pid is the one to end.
+exec=""
+in_coordinator() { $exec ip netns exec "$NETWORK_PREFIX-c" "$@"; }
+in_hospital() { local i=$1; shift; $exec ip netns exec "$NETWORK_PREFIX-$i" "$@"; }
