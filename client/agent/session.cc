@@ -31,7 +31,7 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(Options options) {
     session->lock_ = *std::move(lock);
   }
   FEDERITY_ASSIGN_OR_RETURN(session->identities_,
-                            identity::IdentityStore::Open(paths.identities()));
+                            identity::IdentityStore::Open(paths.directory));
   FEDERITY_ASSIGN_OR_RETURN(session->state_, state::AgentState::Open(paths.state()));
   FEDERITY_ASSIGN_OR_RETURN(session->outbox_, state::Outbox::Open(paths.outbox()));
   session->journal_ = std::make_unique<state::Journal>(paths.journal());

@@ -45,7 +45,10 @@ absl::StatusOr<Response> Call(
     absl::Status status = rpc::FromGrpc((stub.*method)(&context, request, &response));
     if (status.ok()) return response;
     const absl::Duration wait = backoff.Next();
-    if (!rpc::IsRetryable(status) || absl::Now() + wait > give_up) return status;
+    if (!rpc::IsRetryable(status) || rpc::IsUntrustedServer(status) ||
+        absl::Now() + wait > give_up) {
+      return status;
+    }
     if (options.on_retry) options.on_retry(status);
     absl::SleepFor(wait);
   }

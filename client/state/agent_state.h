@@ -25,7 +25,6 @@ struct Paths {
   std::filesystem::path lock() const { return directory / "lock"; }
   std::filesystem::path socket() const { return directory / "agent.sock"; }
   std::filesystem::path state() const { return directory / "state.json"; }
-  std::filesystem::path identities() const { return directory / "identities"; }
   std::filesystem::path outbox() const { return directory / "outbox"; }
   std::filesystem::path cache() const { return directory / "cache"; }
   std::filesystem::path work() const { return directory / "work"; }

@@ -1,12 +1,17 @@
 #include "common/rpc/channel.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
+#include <cstdlib>
+
 namespace federity::rpc {
 
 std::shared_ptr<grpc::Channel> MakeChannel(const ChannelOptions& options) {
+  // What gRPC logs stands in the statuses too; GRPC_VERBOSITY still shows it.
+  if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
   grpc::SslCredentialsOptions tls;
   tls.pem_root_certs = options.ca_certificate_pem;
   if (!options.certificate_chain_pem.empty()) {

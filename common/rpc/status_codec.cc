@@ -17,6 +17,10 @@ namespace {
 constexpr size_t kMaxMessageBytes = 1000;
 constexpr size_t kMaxDetailBytes = 2000;
 
+constexpr std::string_view kUntrustedServer =
+    "the server's certificate is not from this coordinator's authority, not for this address, or "
+    "not valid now (an intercepted connection, another server, or a wrong clock)";
+
 google::rpc::ErrorInfo InfoFor(const absl::Status& status) {
   google::rpc::ErrorInfo info;
   info.set_reason(std::string(ReasonName(ReasonOf(status))));
@@ -45,6 +49,11 @@ grpc::Status ToGrpc(const absl::Status& status) {
 
 absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
+  // OpenSSL's words, through gRPC's: all that tells this from a dead link.
+  if (status.error_code() == grpc::StatusCode::UNAVAILABLE && status.error_details().empty() &&
+      status.error_message().find("certificate verify failed") != std::string::npos) {
+    return absl::UnavailableError(ToAbsl(kUntrustedServer));
+  }
   absl::Status result(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
   google::rpc::Status details;
   if (status.error_details().empty() || !details.ParseFromString(status.error_details()))
@@ -55,6 +64,10 @@ absl::Status FromGrpc(const grpc::Status& status) {
       result.SetPayload(ToAbsl(kErrorInfoUrl), absl::Cord(info.SerializeAsString()));
   }
   return result;
+}
+
+bool IsUntrustedServer(const absl::Status& status) {
+  return absl::IsUnavailable(status) && ToStd(status.message()) == kUntrustedServer;
 }
 
 bool IsRetryable(const absl::Status& status) {

@@ -13,6 +13,11 @@ grpc::Status ToGrpc(const absl::Status& status);
 // Errors of the transport (UNAVAILABLE, DEADLINE_EXCEEDED) come without reason.
 absl::Status FromGrpc(const grpc::Status& status);
 
+// Whether the call failed because the server's certificate is not one of the
+// coordinator's. Its code is UNAVAILABLE: what waits for long may try again (a
+// clock is set, a certificate renewed), a person should be told at once.
+bool IsUntrustedServer(const absl::Status& status);
+
 // Whether a call that failed so may be repeated with the same request_id:
 // UNAVAILABLE, DEADLINE_EXCEEDED, ABORTED, and RESOURCE_EXHAUSTED without a reason.
 bool IsRetryable(const absl::Status& status);

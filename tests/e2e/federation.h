@@ -1,60 +1,26 @@
 #ifndef FEDERITY_TESTS_E2E_FEDERATION_H_
 #define FEDERITY_TESTS_E2E_FEDERATION_H_
 
-#include <sys/types.h>
-
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "tests/testing/process.h"
+#include "tests/testing/server_process.h"
+
 namespace federity::e2e {
 
-// The programs as a user meets them: command lines, exit statuses, output.
-// Everything fails the Catch2 test by an exception that shows the output.
-
-struct Finished {
-  int status = -1;  // exit status; 128 + signal
-  std::string out;
-  std::string err;
-};
-
-struct Command {
-  std::vector<std::string> argv;
-  std::map<std::string, std::string> environment;  // nothing is inherited but PATH
-  std::string input;
-  int timeout_seconds = 120;  // then it is killed and the test fails
-};
-
-Finished Run(const Command& command);
-
-// A program that keeps running; killed with its object.
-class Daemon {
- public:
-  Daemon(const Command& command, std::filesystem::path log);
-  ~Daemon();
-  Daemon(const Daemon&) = delete;
-  Daemon& operator=(const Daemon&) = delete;
-  pid_t pid() const { return pid_; }
-  // SIGKILL, as a power cut would.
-  void Kill();
-  // SIGTERM, then the exit status.
-  int Terminate();
-  std::string log() const;
-
- private:
-  int Wait();
-  pid_t pid_ = -1;
-  std::filesystem::path log_;
-};
+using testing::Finished;
+using testing::ReadText;
+using testing::WriteText;
 
 // One hospital's workstation.
 class Agent {
  public:
-  Agent(std::filesystem::path directory, std::string name);
-  // federity-agent ARGUMENTS --state-dir …; must succeed.
+  Agent(std::filesystem::path directory, std::string organization);
+  // federity-agent ARGUMENTS --state-dir …; must succeed; its output.
   std::string Do(std::vector<std::string> arguments, const std::string& input = "");
   Finished Try(std::vector<std::string> arguments, const std::string& input = "");
   nlohmann::json Json(std::vector<std::string> arguments);
@@ -63,22 +29,26 @@ class Agent {
   int Stop() { return daemon_->Terminate(); }
   std::string log() const { return daemon_->log(); }
   const std::filesystem::path& directory() const { return directory_; }
-  const std::string& name() const { return name_; }
+  std::filesystem::path state() const { return directory_ / "state"; }
+  const std::string& organization() const { return organization_; }
 
  private:
-  std::filesystem::path directory_;
-  std::string name_;
-  std::unique_ptr<Daemon> daemon_;
+  const std::filesystem::path directory_;
+  const std::string organization_;
+  std::unique_ptr<testing::Daemon> daemon_;
 };
 
 // A coordinator with an administrator ("admin") and St Mary's owner ("owner"),
 // all in a folder of their own.
 class Federation {
  public:
-  Federation();
-  ~Federation();
+  explicit Federation(testing::ServerProcess::Options options = {});
   Federation(const Federation&) = delete;
   Federation& operator=(const Federation&) = delete;
+
+  testing::ServerProcess& coordinator() { return coordinator_; }
+  const std::filesystem::path& directory() const { return folder_.path(); }
+  std::filesystem::path home(const std::string& who) const { return directory() / who; }
 
   // federity ARGUMENTS as `who`; must succeed; its output.
   std::string Do(const std::string& who, std::vector<std::string> arguments,
@@ -87,39 +57,56 @@ class Federation {
                const std::string& input = "");
   nlohmann::json Json(const std::string& who, std::vector<std::string> arguments);
 
+  // A repository with a model and a plan.
+  void CreateRepository(const std::string& repository, const std::filesystem::path& model,
+                        const std::string& plan);
+  void SetPlan(const std::string& repository, const std::string& plan);
+  // The link of an invitation by the owner.
+  std::string Invite(const std::string& repository, const std::string& role,
+                     const std::string& organization, std::vector<std::string> options = {});
   // A person with that role in the repository.
   void AddPerson(const std::string& who, const std::string& repository, const std::string& role,
                  const std::string& organization);
-  // A workstation that joined, has the rows, approved, and runs.
-  Agent& AddAgent(const std::string& repository, const std::string& organization,
-                  const std::string& csv);
-  // The same up to `join`.
+  // A workstation up to `join`.
   Agent& JoinAgent(const std::string& repository, const std::string& organization);
+  // A workstation that joined, has the data, approved, and runs.
+  Agent& AddAgent(const std::string& repository, const std::string& organization,
+                  std::vector<std::string> dataset);
+  Agent& AddTableAgent(const std::string& repository, const std::string& organization,
+                       const std::string& csv);
   void Approve(Agent& agent, const std::string& repository);
+  // Until the coordinator has the agent's stream.
+  void AwaitOnline(const std::string& repository, const Agent& agent);
 
-  void StartCoordinator();
-  void KillCoordinator() { coordinator_->Kill(); }
-  int StopCoordinator() { return coordinator_->Terminate(); }
-  std::string coordinator_log() const { return coordinator_->log(); }
-  const std::filesystem::path& directory() const { return directory_; }
-  const std::string& address() const { return address_; }
-  // Starts `count` rounds and watches to the end; the last line of the watch.
+  // Watches to the end of the series; the round as it ended.
+  nlohmann::json Watch(const std::string& repository);
   nlohmann::json RunRounds(const std::string& repository, int count);
+  // The head, as `show --json` has it.
+  nlohmann::json Head(const std::string& repository);
 
  private:
-  void AwaitOnline(const std::string& repository, const std::string& organization);
-
-  std::filesystem::path directory_;
-  std::string address_;
-  std::unique_ptr<Daemon> coordinator_;
+  testing::TemporaryFolder folder_;
+  testing::ServerProcess coordinator_;
   std::vector<std::unique_ptr<Agent>> agents_;
 };
 
-// The demonstration's breast cancer rows, dealt out to `parts` hospitals.
+// Three hospitals that hold the demonstration's breast cancer rows.
+struct Hospitals {
+  static constexpr char kRepository[] = "st-mary/breast";
+  Federation federation;
+  std::vector<Agent*> agents;
+
+  explicit Hospitals(const std::string& plan, testing::ServerProcess::Options options = {});
+  explicit Hospitals(testing::ServerProcess::Options options = {});
+};
+
+// The breast cancer rows, dealt out to `parts` hospitals.
 std::vector<std::string> DealBreastCancer(int parts);
-std::filesystem::path DemoFile(const std::string& name);  // below deploy/demo
-std::string ReadText(const std::filesystem::path& path);
-void WriteText(const std::filesystem::path& path, const std::string& text);
+std::filesystem::path DemoFile(const std::string& name);         // below deploy/demo
+std::filesystem::path GoldenModel(const std::string& name);      // "attention.script"
+std::filesystem::path Program(const std::string& name);          // "federity"
+// The text with the one place of `from` replaced; throws unless there is one.
+std::string Edited(std::string text, const std::string& from, const std::string& to);
 
 }  // namespace federity::e2e
 

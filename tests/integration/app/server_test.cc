@@ -208,10 +208,10 @@ TEST_CASE("The link survives a restart until it is used", "[server]") {
 
 TEST_CASE("A second start on the same directory is refused by the pid", "[server]") {
   ServerProcess server(ServerProcess::Options{.embedded_database = true});
-  const auto second = server.Run(
+  const auto second = ServerProcess::Run(
       {"run", "--data-dir", server.data_directory().string(), "--listen", "127.0.0.1:0"});
-  CHECK(second.exit_status == 1);
-  CHECK(absl::StrContains(second.output, absl::StrCat(server.pid())));
+  CHECK(second.status == 1);
+  CHECK(absl::StrContains(second.err, absl::StrCat(server.pid())));
   CHECK(fs::exists(server.data_directory() / "port"));
 }
 
@@ -220,25 +220,25 @@ TEST_CASE("A taken port is refused, naming it", "[server]") {
   TempPostgres postgres;
   const std::string port = server.address().substr(server.address().find(':') + 1);
   const std::string folder = server.data_directory().string() + "-2";
-  const auto second = server.Run({"run", "--data-dir", folder, "--database-url", postgres.url(),
+  const auto second = ServerProcess::Run({"run", "--data-dir", folder, "--database-url", postgres.url(),
                                   "--listen", "127.0.0.1:" + port});
-  CHECK(second.exit_status == 1);
-  CHECK(absl::StrContains(second.output, port));
+  CHECK(second.status == 1);
+  CHECK(absl::StrContains(second.err, port));
 }
 
 TEST_CASE("`link` makes another link, beside the server and without it", "[server]") {
   ServerProcess server(ServerProcess::Options{.embedded_database = true});
   const std::vector<std::string> command = {"link", "--data-dir", server.data_directory().string()};
-  const auto beside = server.Run(command);
-  INFO(beside.output);
-  REQUIRE(beside.exit_status == 0);
-  CHECK(Join(beside.output).ok());
+  const auto beside = ServerProcess::Run(command);
+  INFO(beside.err);
+  REQUIRE(beside.status == 0);
+  CHECK(Join(beside.out).ok());
   CHECK(server.Stop() == 0);
-  const auto alone = server.Run(command);
-  INFO(alone.output);
-  REQUIRE(alone.exit_status == 0);
+  const auto alone = ServerProcess::Run(command);
+  INFO(alone.err);
+  REQUIRE(alone.status == 0);
   server.Start();
-  CHECK(Join(alone.output).ok());
+  CHECK(Join(alone.out).ok());
 }
 
 TEST_CASE("A missing or wrong key file is refused, saying so", "[server]") {
@@ -255,14 +255,14 @@ TEST_CASE("A missing or wrong key file is refused, saying so", "[server]") {
                                         "127.0.0.1:0"};
 
   REQUIRE(unlink(key.c_str()) == 0);
-  const auto missing = server.Run(run);
-  CHECK(missing.exit_status == 1);
-  CHECK(absl::StrContains(missing.output, key));
+  const auto missing = ServerProcess::Run(run);
+  CHECK(missing.status == 1);
+  CHECK(absl::StrContains(missing.err, key));
 
   REQUIRE(WriteFileAtomically(key, std::string(32, 'x')).ok());
-  const auto wrong = server.Run(run);
-  CHECK(wrong.exit_status == 1);
-  CHECK(absl::StrContains(wrong.output, key));
+  const auto wrong = ServerProcess::Run(run);
+  CHECK(wrong.status == 1);
+  CHECK(absl::StrContains(wrong.err, key));
 
   REQUIRE(WriteFileAtomically(key, good).ok());
   server.Start();
@@ -272,16 +272,16 @@ TEST_CASE("check-config, --version and wrong flags speak plainly", "[server]") {
   ServerProcess server;
   const fs::path file = server.data_directory() / "server.toml";
   REQUIRE(WriteFileAtomically(file, "data_dir = \"/x\"\nlissten = \"y\"\n").ok());
-  const auto bad = server.Run({"check-config", "--config", file.string()});
-  CHECK(bad.exit_status == 1);
-  CHECK(absl::StrContains(bad.output, "lissten"));
+  const auto bad = ServerProcess::Run({"check-config", "--config", file.string()});
+  CHECK(bad.status == 1);
+  CHECK(absl::StrContains(bad.err, "lissten"));
   REQUIRE(WriteFileAtomically(file, "data_dir = \"/x\"\n").ok());
-  CHECK(server.Run({"check-config", "--config", file.string()}).exit_status == 0);
-  const auto version = server.Run({"--version"});
-  CHECK(version.exit_status == 0);
-  CHECK(absl::StrContains(version.output, "federity-server 0."));
-  CHECK(server.Run({"run"}).exit_status != 0);
-  CHECK(server.Run({"fly"}).exit_status != 0);
+  CHECK(ServerProcess::Run({"check-config", "--config", file.string()}).status == 0);
+  const auto version = ServerProcess::Run({"--version"});
+  CHECK(version.status == 0);
+  CHECK(absl::StrContains(version.out, "federity-server 0."));
+  CHECK(ServerProcess::Run({"run"}).status != 0);
+  CHECK(ServerProcess::Run({"fly"}).status != 0);
 }
 
 }  // namespace

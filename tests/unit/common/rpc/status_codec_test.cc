@@ -32,6 +32,18 @@ TEST_CASE("An error crosses the wire with reason and metadata", "[rpc]") {
   CHECK(MetadataOf(received) == MetadataOf(sent));
 }
 
+TEST_CASE("A server that is not the coordinator is told apart from one that is away", "[rpc]") {
+  const absl::Status untrusted = FromGrpc(
+      {grpc::StatusCode::UNAVAILABLE, "Ssl handshake failed: SSL_ERROR_SSL: error:0A000086:SSL "
+                                      "routines::certificate verify failed"});
+  CHECK(IsUntrustedServer(untrusted));
+  CHECK(IsRetryable(untrusted));
+  CHECK(untrusted.message().find("certificate") != absl::string_view::npos);
+  CHECK_FALSE(IsUntrustedServer(FromGrpc({grpc::StatusCode::UNAVAILABLE, "Socket closed"})));
+  // Nor does the coordinator's own word make it one.
+  CHECK_FALSE(IsUntrustedServer(FromGrpc(ToGrpc(absl::UnavailableError("certificate verify failed")))));
+}
+
 TEST_CASE("OK and errors without a reason", "[rpc]") {
   CHECK(ToGrpc(absl::OkStatus()).ok());
   CHECK(FromGrpc(grpc::Status::OK).ok());
