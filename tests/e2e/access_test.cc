@@ -48,7 +48,7 @@ TEST_CASE("Each role may what it is for, and nothing else", "[e2e]") {
       {{"round", "list", kRepository}, "mcva"},
       {{"pull", kRepository, "-o", file}, "mcv"},
       {{"audit", kRepository}, "ma"},
-      {{"stats", "show", kRepository}, "mcva"},
+      {{"stats", "show", kRepository}, "mcv"},
       {{"plan", "show", kRepository}, "mcva"},
       {{"plan", "set", kRepository, plan}, "m"},
       {{"tag", kRepository, "good", "--force"}, "m"},

@@ -166,7 +166,7 @@ TEST_CASE("A round that could never succeed is refused at its start", "[e2e]") {
     CHECK(finished.err.find(says) != std::string::npos);
   };
   const std::vector<std::string> start = {"round", "start", kRepository};
-  refused(start, "standardisation");
+  refused(start, "federity stats run");
   const std::vector<std::string> rows = DealBreastCancer(3);
   federation.AddTableAgent(kRepository, "Hospital 1", rows[0]);
   federation.AddTableAgent(kRepository, "Hospital 2", rows[1]);
@@ -178,9 +178,9 @@ TEST_CASE("A round that could never succeed is refused at its start", "[e2e]") {
   // Policies that are not there yet are refused, not ignored.
   const std::string file = (federation.directory() / "later.toml").string();
   WriteText(file, plan + "\n[proof]\npolicy = \"training\"\n");
-  refused({"plan", "set", kRepository, file}, "FEATURE_NOT_AVAILABLE");
+  refused({"plan", "set", kRepository, file}, "this version does not have");
   WriteText(file, plan + "\n[privacy]\nsecure_aggregation = true\n");
-  refused({"plan", "set", kRepository, file}, "FEATURE_NOT_AVAILABLE");
+  refused({"plan", "set", kRepository, file}, "this version does not have");
 }
 
 TEST_CASE("An upload beyond the limit is refused before its first byte", "[e2e]") {
