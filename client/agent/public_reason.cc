@@ -26,9 +26,9 @@ std::string PublicReason(const absl::Status& status) {
 absl::Status DescribeTrainerError(const absl::Status& status) {
   if (status.ok()) return status;
   const std::string reason = trainer::FailureReason(status);
-  // These speak of the model and of the update, never of data.
-  if (reason == trainer::kModelRefused || reason == trainer::kTrainingDiverged ||
-      reason == trainer::kUpdateOutOfRange)
+  // What is in the archive, found before data are read. All else that the child
+  // says may follow from the data, so the reason alone goes out.
+  if (reason == trainer::kModelRefused)
     return WithPublicReason(status, StrCat(reason, ": ", ToStd(status.message())));
   if (absl::IsDeadlineExceeded(status)) return WithPublicReason(status, "training took too long");
   return WithPublicReason(status, StrCat("the trainer failed (", reason, ")", kSeeLog));

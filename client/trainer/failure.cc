@@ -11,7 +11,8 @@ namespace {
 constexpr std::string_view kPayload = "federity.trainer/reason";
 
 absl::StatusCode CodeOf(std::string_view reason) {
-  if (reason == kModelRefused || reason == kModelUnreadable || reason == kDataInvalid) {
+  if (reason == kModelRefused || reason == kModelFailed || reason == kModelUnreadable ||
+      reason == kDataInvalid) {
     return absl::StatusCode::kInvalidArgument;
   }
   if (reason == kTrainingDiverged || reason == kUpdateOutOfRange) {

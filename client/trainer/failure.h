@@ -10,7 +10,12 @@ namespace federity::trainer {
 
 // Why a job in the trainer failed: stable words that agents report. They
 // travel in worker.v1.Failure and stay on the status that RunJob returns.
+// MODEL_REFUSED says what is in the archive, found before any data are read:
+// the one reason whose message may leave the machine.
 inline constexpr std::string_view kModelRefused = "MODEL_REFUSED";
+// The model's own code failed, or gave what the loss can't use; what that says
+// may follow from the data.
+inline constexpr std::string_view kModelFailed = "MODEL_FAILED";
 inline constexpr std::string_view kModelUnreadable = "MODEL_UNREADABLE";
 inline constexpr std::string_view kDataInvalid = "DATA_INVALID";
 inline constexpr std::string_view kTrainingDiverged = "TRAINING_DIVERGED";

@@ -26,7 +26,8 @@ struct JobOptions {
 
 // Runs one job in a fresh child and waits for it. The child's crash, endless
 // loop or hunger for memory is an error here and nothing more:
-//   INVALID_ARGUMENT   MODEL_REFUSED, MODEL_UNREADABLE, DATA_INVALID
+//   INVALID_ARGUMENT   MODEL_REFUSED, MODEL_FAILED, MODEL_UNREADABLE,
+//                      DATA_INVALID
 //   OUT_OF_RANGE       UPDATE_OUT_OF_RANGE, TRAINING_DIVERGED
 //   RESOURCE_EXHAUSTED OUT_OF_MEMORY
 //   DEADLINE_EXCEEDED  the time limit

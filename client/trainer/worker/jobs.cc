@@ -7,6 +7,7 @@
 #include <cmath>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_join.h"
@@ -75,6 +76,13 @@ absl::StatusOr<std::unique_ptr<Model>> LoadTogether(const JobContext& context) {
   return model;
 }
 
+template <typename Read>
+auto OnDataThread(const JobContext& context, Read read) {
+  std::optional<decltype(read())> result;
+  context.data.Run([&] { result.emplace(read()); });
+  return *std::move(result);
+}
+
 template <typename Job>
 absl::StatusOr<Examples> Load(const JobContext& context, const Plan& plan, const Job& job) {
   const auto& standardisation = job.standardisation();
@@ -82,8 +90,10 @@ absl::StatusOr<Examples> Load(const JobContext& context, const Plan& plan, const
       InputTransform transform,
       InputTransform::Create(plan, {standardisation.mean().begin(), standardisation.mean().end()},
                              {standardisation.sd().begin(), standardisation.sd().end()}));
-  return LoadExamples(context.files.sources, plan, std::move(transform),
-                      ReadingProgress(context.reporter));
+  return OnDataThread(context, [&] {
+    return LoadExamples(context.files.sources, plan, std::move(transform),
+                        ReadingProgress(context.reporter));
+  });
 }
 
 void SetMetrics(const Measurement& measured, v1::Metrics& metrics) {
@@ -192,9 +202,10 @@ absl::StatusOr<v1::Result> CheckDataset(const JobContext& context) {
   FEDERITY_ASSIGN_OR_RETURN(const Plan plan, ParseJobPlan(job.plan_toml()));
   constexpr int32_t kMaxProblems = 1000;
   const int32_t max = job.max_problems() > 0 ? std::min(job.max_problems(), kMaxProblems) : 20;
-  FEDERITY_ASSIGN_OR_RETURN(
-      const DataReport report,
-      CheckSource(context.files.sources.front(), plan, max, ReadingProgress(context.reporter)));
+  FEDERITY_ASSIGN_OR_RETURN(const DataReport report, OnDataThread(context, [&] {
+                              return CheckSource(context.files.sources.front(), plan, max,
+                                                 ReadingProgress(context.reporter));
+                            }));
   v1::Result result;
   result.set_rows(report.rows);
   result.set_clipped_values(report.clipped);
@@ -210,9 +221,10 @@ absl::StatusOr<v1::Result> CheckDataset(const JobContext& context) {
 
 absl::StatusOr<v1::Result> SumData(const JobContext& context) {
   FEDERITY_ASSIGN_OR_RETURN(const Plan plan, ParseJobPlan(context.request.sums().plan_toml()));
-  FEDERITY_ASSIGN_OR_RETURN(
-      const std::vector<FixedFeatureSums> sums,
-      SumSources(context.files.sources, plan, ReadingProgress(context.reporter)));
+  FEDERITY_ASSIGN_OR_RETURN(const std::vector<FixedFeatureSums> sums, OnDataThread(context, [&] {
+                              return SumSources(context.files.sources, plan,
+                                                ReadingProgress(context.reporter));
+                            }));
   v1::Result result;
   for (const FixedFeatureSums& feature : sums) {
     result.add_sums(feature.sum);

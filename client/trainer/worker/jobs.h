@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "client/trainer/data/readers.h"
+#include "client/trainer/worker/data_thread.h"
 #include "client/trainer/worker/model.h"
 #include "client/trainer/worker/reporter.h"
 #include "common/base/files.h"
@@ -34,6 +35,7 @@ struct JobContext {
   const worker::v1::Request& request;
   const JobFiles& files;
   Reporter& reporter;
+  DataThread& data;
   Model::LoadOptions load_options;
   bool cuda = false;
 };

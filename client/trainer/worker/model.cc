@@ -11,6 +11,7 @@
 #include <sstream>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_join.h"
 #include "client/trainer/worker/graph_check.h"
 #include "client/trainer/worker/model_impl.h"
@@ -82,7 +83,33 @@ absl::Status CheckIsTorchScript(PyTorchStreamReader& reader) {
                      : "the file is a zip archive but holds no TorchScript model");
 }
 
-// jit::load's complaint in our words.
+// jit::load runs every __setstate__ of the archive and makes its C++ objects,
+// before there is a graph to check. TorchScript's source has one spelling for a
+// name, so looking for it in the text misses none.
+absl::Status CheckNothingRunsAtLoad(PyTorchStreamReader& reader) {
+  for (const std::string& name : reader.getAllRecords()) {
+    // Records are looked up whatever their case, so a name tells little; those
+    // of tensors alone are never code.
+    const std::string lower = absl::AsciiStrToLower(ToAbsl(name));
+    if (lower.starts_with("data/") || lower.starts_with("constants/")) continue;
+    const auto [data, size] = reader.getRecord(name);
+    const std::string_view text(static_cast<const char*>(data.get()), size);
+    if (text.find("__setstate__") != text.npos) {
+      return Failure(kModelRefused, StrCat("the model brings code that runs while it is loaded, "
+                                           "before it can be checked (__setstate__ in ",
+                                           name, ")"));
+    }
+    if (text.find("__torch__.torch.classes") != text.npos) {
+      return Failure(kModelRefused, StrCat("the model uses a C++ class (__torch__.torch.classes in ",
+                                           name,
+                                           "); quantised and custom classes can't be trained"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// jit::load's complaint in our words; never MODEL_REFUSED, since an exception's
+// text may say anything.
 absl::Status LoadFailure(const std::exception& error, const std::string& producer) {
   const std::string text = error.what();
   const std::string version = StrCat("LibTorch ", TORCH_VERSION);
@@ -91,14 +118,14 @@ absl::Status LoadFailure(const std::exception& error, const std::string& produce
     std::string name = text.substr(at + kUnknown.size());
     name = name.substr(0, name.find_first_of("\n "));
     while (name.ends_with('.')) name.pop_back();
-    return Failure(kModelRefused,
+    return Failure(kModelUnreadable,
                    StrCat("the model uses the operator ", name, ", which this ", version,
                           " lacks (the file was saved by ", producer,
                           "); write it with older operators, save it with PyTorch 1.13, or build "
                           "the trainer with a newer LibTorch"));
   }
   if (text.find("maximum supported version") != std::string::npos) {
-    return Failure(kModelRefused, StrCat("the file was saved by a PyTorch (", producer,
+    return Failure(kModelUnreadable, StrCat("the file was saved by a PyTorch (", producer,
                                          ") that is too new for this ", version));
   }
   return Failure(kModelUnreadable, StrCat(version, " can't load the file (saved by ", producer,
@@ -261,10 +288,11 @@ absl::StatusOr<std::unique_ptr<Model::Impl>> LoadImpl(std::shared_ptr<ReadAdapte
   auto impl = std::make_unique<Model::Impl>();
   std::string producer;
   const absl::Status readable = CatchTorch(
-      [&] {
+      [&]() -> absl::Status {
         PyTorchStreamReader reader(file);
         producer = Producer(reader);
-        return CheckIsTorchScript(reader);
+        FEDERITY_RETURN_IF_ERROR(CheckIsTorchScript(reader));
+        return options.check_graph ? CheckNothingRunsAtLoad(reader) : absl::OkStatus();
       },
       [](const std::exception&) {
         return Failure(kModelUnreadable,
@@ -372,7 +400,7 @@ absl::StatusOr<std::string> Model::TakeProgram() {
         return absl::OkStatus();
       },
       [](const std::exception& error) {
-        return Failure(kModelRefused, StrCat("the model can't be saved: ", TorchMessage(error)));
+        return Failure(kModelUnreadable, StrCat("the model can't be saved: ", TorchMessage(error)));
       });
   FEDERITY_RETURN_IF_ERROR(caught);
   return program;

@@ -79,7 +79,7 @@ std::string_view LossName(Plan::Loss loss) {
 // The model's output if it is what the loss needs: [B,K], or [B] or [B,1] as [B].
 absl::StatusOr<at::Tensor> CheckOutput(const c10::IValue& value, const Plan& plan, int64_t rows) {
   if (!value.isTensor()) {
-    return Failure(kModelRefused, StrCat("the model's forward returns ", value.tagKind(),
+    return Failure(kModelFailed, StrCat("the model's forward returns ", value.tagKind(),
                                          ", not a tensor; let it return the logits alone"));
   }
   at::Tensor output = value.toTensor();
@@ -92,12 +92,12 @@ absl::StatusOr<at::Tensor> CheckOutput(const c10::IValue& value, const Plan& pla
     const std::string wanted =
         table ? StrCat("[", rows, ", ", classes, "], a logit for each of data.classes")
               : StrCat("[", rows, "] or [", rows, ", 1]");
-    return Failure(kModelRefused, StrCat("the model's output for ", rows, " rows has the shape [",
+    return Failure(kModelFailed, StrCat("the model's output for ", rows, " rows has the shape [",
                                          absl::StrJoin(output.sizes(), ", "), "]; training.loss \"",
                                          LossName(plan.training.loss), "\" needs ", wanted));
   }
   if (output.scalar_type() != at::kFloat) {
-    return Failure(kModelRefused, StrCat("the model's output is of type ",
+    return Failure(kModelFailed, StrCat("the model's output is of type ",
                                          c10::toString(output.scalar_type()), ", not float32"));
   }
   return table ? output : output.view({rows});
@@ -124,10 +124,10 @@ at::Tensor MeanLoss(const Plan& plan, const at::Tensor& output, const at::Tensor
 // data, so it stays here unless the data are random.
 absl::Status ModelFailure(const std::exception& error, bool show) {
   if (show) {
-    return Failure(kModelRefused,
+    return Failure(kModelFailed,
                    StrCat("the model fails on a batch of two rows: ", TorchMessage(error)));
   }
-  return Failure(kModelRefused,
+  return Failure(kModelFailed,
                  "the model fails on a batch of the data; what it says is not passed on, since it "
                  "could hold values");
 }

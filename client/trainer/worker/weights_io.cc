@@ -98,7 +98,7 @@ absl::Status WriteWeights(Model& model, int fd) {
     const TensorInfo& info = spec.tensors[i];
     FEDERITY_ASSIGN_OR_RETURN(const std::string_view bytes, model.TensorBytes(i));
     if (!AllFinite(info, bytes)) {
-      return Failure(kModelRefused,
+      return Failure(kModelFailed,
                      StrCat("the tensor ", info.name,
                             " holds values that are not finite; they can't be merged (of a mask, "
                             "keep a bool tensor and use masked_fill)"));

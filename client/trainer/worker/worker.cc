@@ -7,12 +7,14 @@
 #include <csignal>
 #include <filesystem>
 #include <new>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "client/trainer/failure.h"
 #include "client/trainer/frames.h"
 #include "client/trainer/sandbox/sandbox.h"
+#include "client/trainer/worker/data_thread.h"
 #include "client/trainer/worker/jobs.h"
 #include "client/trainer/worker/reporter.h"
 #include "client/trainer/worker/torch_runtime.h"
@@ -39,20 +41,20 @@ sandbox::Profile ProfileFor(const v1::Request& request) {
 
 // Two stages. LibTorch must start threads and read its libraries after the
 // namespaces (which want one thread) and before the filter of system calls.
+// The thread that reads image folders parts before the others lose sight of them.
 absl::StatusOr<v1::Started> CloseSandbox(const v1::Request& request, const JobFiles& files,
-                                         TorchDevice& device) {
+                                         TorchDevice& device, std::optional<DataThread>& data) {
   std::vector<sandbox::Layer> layers;
   sandbox::Profile profile = ProfileFor(request);
   const v1::Resources resources = ResourcesOf(request);
-  const std::vector<std::filesystem::path> folders = files.Folders();
   std::vector<std::filesystem::path> starting = sandbox::SystemLibraryPaths();
   starting.push_back(LibTorchFolder());
-  starting.insert(starting.end(), folders.begin(), folders.end());
 
   layers.push_back(sandbox::ForbidNewPrivileges());
   layers.push_back(sandbox::EnterNamespaces());
   // A change of credentials may have cleared it.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  data.emplace(files.Folders());
   sandbox::RestrictFiles(starting, profile);
 
   const std::string wanted = profile == sandbox::Profile::kCpu && resources.device() != "cuda"
@@ -61,7 +63,7 @@ absl::StatusOr<v1::Started> CloseSandbox(const v1::Request& request, const JobFi
   FEDERITY_ASSIGN_OR_RETURN(device, StartTorch(std::clamp(resources.cpus(), 1, 1024), wanted));
   if (!device.cuda) profile = sandbox::Profile::kCpu;
 
-  layers.push_back(sandbox::RestrictFiles(folders, profile));
+  layers.push_back(sandbox::RestrictFiles({}, profile));
   layers.push_back(sandbox::LimitResources({.memory_bytes = resources.memory_bytes()}, profile));
   layers.push_back(sandbox::FilterSystemCalls(profile));
 
@@ -76,11 +78,13 @@ absl::StatusOr<v1::Result> Work(const v1::Request& request, const Model::LoadOpt
                                 Reporter& reporter) {
   FEDERITY_ASSIGN_OR_RETURN(const JobFiles files, OpenJobFiles(request));
   TorchDevice device;
-  FEDERITY_ASSIGN_OR_RETURN(const v1::Started started, CloseSandbox(request, files, device));
+  std::optional<DataThread> data;
+  FEDERITY_ASSIGN_OR_RETURN(const v1::Started started, CloseSandbox(request, files, device, data));
   reporter.Started(started);
   return RunRequestedJob({.request = request,
                           .files = files,
                           .reporter = reporter,
+                          .data = *data,
                           .load_options = options,
                           .cuda = device.cuda});
 }

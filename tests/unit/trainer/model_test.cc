@@ -113,7 +113,7 @@ TEST_CASE("Tensors that can't be merged are refused by name") {
   const TemporaryFolder folder;
   const FileDescriptor out = *OpenFile(folder / "w", O_RDWR | O_CREAT);
   const absl::Status status = WriteWeights(**loaded, out.get());
-  CHECK(FailureReason(status) == kModelRefused);
+  CHECK(FailureReason(status) == kModelFailed);
   CHECK_THAT(std::string(status.message()), Catch::Contains("limits"));
 
   module = LinearModule(3, 2, 1.0F);
@@ -188,7 +188,7 @@ TEST_CASE("Without the allow-list the sandbox still holds") {
   CHECK(split("mlp.script.torch1.13").ok());
   const absl::Status status = split("evil_fromfile.script.torch1.13");
   INFO(status);
-  CHECK(FailureReason(status) == kModelRefused);
+  CHECK(FailureReason(status) == kModelFailed);
   CHECK_THAT(std::string(status.message()),
              Catch::Contains("/etc/passwd") &&
                  (Catch::Contains("Permission denied") || Catch::Contains("not permitted")));

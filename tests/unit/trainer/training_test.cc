@@ -166,7 +166,7 @@ TEST_CASE("Outputs that do not fit the loss are refused, with both shapes") {
     auto model = *Loaded(module);
     const auto status = DryRun(*model, plan).status();
     INFO(status);
-    CHECK(FailureReason(status) == kModelRefused);
+    CHECK(FailureReason(status) == kModelFailed);
     CHECK_THAT(std::string(status.message()), Catch::Contains(std::string(message)));
   };
   refuse("return torch.matmul(x, self.w)", "[2, 2]; training.loss \"mse\" needs [2] or [2, 1]");
@@ -191,7 +191,7 @@ TEST_CASE("What a model says about the data stays in the trainer") {
   Examples examples = TwoRows();
   examples.values = {123.75F, 123.75F};
   const auto status = Measure(*model, RegressionPlan(), examples, {0, 1}, {}).status();
-  CHECK(FailureReason(status) == kModelRefused);
+  CHECK(FailureReason(status) == kModelFailed);
   CHECK_THAT(std::string(status.message()), !Catch::Contains("123.75"));
 }
 

@@ -83,6 +83,10 @@ TEST_CASE("PublicReason lets out what speaks of models, never of data", "[agent]
         "MODEL_REFUSED: operator aten::from_file");
   for (const absl::Status& status :
        {trainer::Failure(trainer::kDataInvalid, "secret"),
+        trainer::Failure(trainer::kModelFailed, "secret"),
+        trainer::Failure(trainer::kModelUnreadable, "secret"),
+        trainer::Failure(trainer::kTrainingDiverged, "secret"),
+        trainer::Failure(trainer::kUpdateOutOfRange, "secret"),
         trainer::Failure(trainer::kInternal, "secret"),
         trainer::Failure(trainer::kOutOfMemory, "secret"), absl::DeadlineExceededError("secret")})
     CHECK_THAT(PublicReason(DescribeTrainerError(status)), !Catch::Contains("secret"));
