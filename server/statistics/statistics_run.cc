@@ -11,7 +11,6 @@
 #include "server/membership/conversions.h"
 #include "server/repositories/plans.h"
 #include "server/repositories/repositories.h"
-#include "server/statistics/sums_codec.h"
 
 namespace federity::statistics {
 namespace {
@@ -83,13 +82,18 @@ absl::StatusOr<Plan> PlanOf(store::Transaction& transaction, std::string_view re
   return row.Parse();
 }
 
-// The sums of a request; an empty result is an abstention.
-absl::StatusOr<std::vector<FixedFeatureSums>> ReadRequest(
-    const v1::SubmitStatisticsRequest& request, size_t features) {
+std::vector<FixedFeatureSums> SumsOf(const v1::SubmitStatisticsRequest& request) {
   std::vector<FixedFeatureSums> sums;
   for (const v1::FeatureSums& feature : request.features()) {
     sums.push_back({feature.sum(), feature.sum_of_squares(), feature.count()});
   }
+  return sums;
+}
+
+// The sums of a request; an empty result is an abstention.
+absl::StatusOr<std::vector<FixedFeatureSums>> ReadRequest(
+    const v1::SubmitStatisticsRequest& request, size_t features) {
+  std::vector<FixedFeatureSums> sums = SumsOf(request);
   if (sums.empty()) return sums;
   if (sums.size() != features) {
     return InvalidArgument("features", StrCat("must be one for each of the plan's ", features,
@@ -194,7 +198,9 @@ absl::Status SubmitAnswer(store::Transaction& transaction, std::string_view repo
   store::Params params;
   params.Text(repository).Int(number).Text(member).Time(now);
   if (!sums.empty()) {
-    params.Text("").Text(FormatSums(sums));
+    v1::SubmitStatisticsRequest kept;
+    *kept.mutable_features() = request.features();
+    params.Text("").Bytes(kept.SerializeAsString());
   } else {
     params.Text(request.abstain_reason().empty() ? StrCat("fewer than ", kMinRows, " rows")
                                                  : request.abstain_reason());
@@ -226,7 +232,7 @@ absl::StatusOr<StandardisationValues> Freeze(store::Transaction& transaction, co
   FEDERITY_ASSIGN_OR_RETURN(const Plan plan, plan_row->Parse());
   FEDERITY_ASSIGN_OR_RETURN(
       const store::Rows rows,
-      transaction.Execute("SELECT m.organization, a.sums::text FROM statistics_answers a "
+      transaction.Execute("SELECT m.organization, a.sums FROM statistics_answers a "
                           "JOIN members m ON m.id = a.member WHERE a.repository = $1 "
                           "AND a.run = $2 AND a.sums IS NOT NULL ORDER BY a.member",
                           store::Params().Text(run.repository).Int(run.number)));
@@ -234,8 +240,9 @@ absl::StatusOr<StandardisationValues> Freeze(store::Transaction& transaction, co
   std::vector<std::vector<FixedFeatureSums>> contributions;
   for (const store::Row& row : rows) {
     organizations.insert(row.Text(0));
-    FEDERITY_ASSIGN_OR_RETURN(std::vector<FixedFeatureSums> sums, ParseSums(row.Text(1)));
-    contributions.push_back(std::move(sums));
+    v1::SubmitStatisticsRequest kept;
+    if (!kept.ParseFromString(row.Bytes(1))) return absl::InternalError("kept sums do not parse");
+    contributions.push_back(SumsOf(kept));
   }
   const auto answered = static_cast<int64_t>(organizations.size());
   if (answered < plan.round.min_contributions) {

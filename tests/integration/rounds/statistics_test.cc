@@ -35,7 +35,7 @@ struct StatisticsFixture : RoundFixture {
   }
   static v1::SubmitStatisticsRequest Sums(const std::vector<double>& rows) {
     v1::SubmitStatisticsRequest request;
-    for (const FixedFeatureSums& sums : ComputeFeatureSums(rows, 2)) {
+    for (const FixedFeatureSums& sums : *ComputeFeatureSums(rows, 2)) {
       v1::FeatureSums* feature = request.add_features();
       feature->set_sum(sums.sum);
       feature->set_sum_of_squares(sums.sum_of_squares);
@@ -87,7 +87,7 @@ TEST_CASE_METHOD(StatisticsFixture, "Federated statistics are those of the poole
   const auto frozen = Current();
   REQUIRE(frozen.has_value());
   // Exactly what one site with all rows would have frozen …
-  auto expected = *FreezeStandardisation({ComputeFeatureSums(pooled, 2)}, 2);
+  auto expected = *FreezeStandardisation({*ComputeFeatureSums(pooled, 2)}, 2);
   CHECK(frozen->values.mean == expected.mean);
   CHECK(frozen->values.sd == expected.sd);
   CHECK(frozen->values.examples == 150);
@@ -165,13 +165,14 @@ TEST_CASE_METHOD(StatisticsFixture, "Answers that make no sense are refused", "[
   v1::SubmitStatisticsRequest request = Sums(Rows(50, 1));
   request.mutable_features()->RemoveLast();
   CHECK(ReasonOf(Answer(agents()[0], request)) == v1::ERROR_REASON_INVALID_ARGUMENT);
-  for (const char* sum : {"", "abc", "1e9", "0x10", "999999999999999999999999999999999999999999"}) {
+  for (const std::string& sum : {std::string(), std::string("1000"), std::string(17, '\0'),
+                                 std::string(16, '\x7f'), std::string(1 << 16, '9')}) {
     request = Sums(Rows(50, 1));
     request.mutable_features(0)->set_sum(sum);
     CHECK(ReasonOf(Answer(agents()[0], request)) == v1::ERROR_REASON_INVALID_ARGUMENT);
   }
   request = Sums(Rows(50, 1));
-  request.mutable_features(1)->set_sum_of_squares("0");  // a variance below zero
+  request.mutable_features(1)->set_sum_of_squares(std::string(32, '\0'));  // a variance below zero
   CHECK(ReasonOf(Answer(agents()[0], request)) == v1::ERROR_REASON_INVALID_ARGUMENT);
   // None of it spoiled the run.
   REQUIRE(Answer(agents()[0], Sums(Rows(50, 1))).ok());
