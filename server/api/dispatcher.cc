@@ -206,10 +206,12 @@ absl::Status Dispatcher::StillAuthorised(const Authorised& authorised, std::stri
     return AuthoriseMember(transaction, *permission, authorised.caller.member_id, resource,
                            /*lock=*/false, now);
   });
-  if (status.ok() && now.repository.id != authorised.repository.id) {
+  FEDERITY_RETURN_IF_ERROR(status);
+  if (now.repository.id != authorised.repository.id) {
     return NotFound(resource.value);  // deleted, and another one made in its place
   }
-  return status;
+  Touch(authorised.caller.member_id);
+  return absl::OkStatus();
 }
 
 grpc::Status Dispatcher::ToClient(std::string_view method, const absl::Status& status) {

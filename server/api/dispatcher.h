@@ -134,7 +134,8 @@ class Dispatcher {
 
   // Whether an authorised stream's member is still one with a role that allows
   // the method: MEMBER_REMOVED once it is removed, NOT_FOUND once the repository
-  // is deleted, ROLE_REQUIRED once its role does not suffice.
+  // is deleted, ROLE_REQUIRED once its role does not suffice. Counts as a sign of
+  // life.
   absl::Status StillAuthorised(const Authorised& authorised, std::string_view method);
 
   // What a client gets to see of an error: errors with a reason as they are;

@@ -14,6 +14,7 @@ namespace federity::rounds {
 namespace {
 
 constexpr int kMaxDatasets = 100;
+constexpr absl::Duration kSeenInterval = absl::Minutes(1);
 constexpr size_t kMaxLabelBytes = 200;
 constexpr size_t kMaxVersionBytes = 100;
 constexpr size_t kMaxNotReadyBytes = 500;
@@ -123,7 +124,7 @@ absl::Status CloseSession(store::Transaction& transaction, std::string_view repo
 
 absl::StatusOr<std::vector<std::string>> KeepSessions(store::Transaction& transaction,
                                                       const std::vector<Session>& sessions,
-                                                      absl::Time online_until) {
+                                                      absl::Time now, absl::Time online_until) {
   std::vector<std::string> members;
   std::vector<std::string> ids;
   for (const Session& session : sessions) {
@@ -140,6 +141,12 @@ absl::StatusOr<std::vector<std::string>> KeepSessions(store::Transaction& transa
   std::vector<std::string> kept;
   kept.reserve(rows.size());
   for (const store::Row& row : rows) kept.push_back(row.Text(0));
+  FEDERITY_RETURN_IF_ERROR(
+      transaction
+          .Execute("UPDATE members SET last_seen_at = $2 WHERE id = ANY($1::uuid[]) AND "
+                   "(last_seen_at IS NULL OR last_seen_at <= $3)",
+                   store::Params().Text(UuidArray(kept)).Time(now).Time(now - kSeenInterval))
+          .status());
   return kept;
 }
 

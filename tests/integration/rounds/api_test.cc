@@ -275,6 +275,18 @@ TEST_CASE("Streams say who is there", "[rounds][api]") {
     CHECK(online() == 0);  // nobody beat
     api.contributions->hub().Beat();
     CHECK(online() == 3);
+    CHECK(api.rig
+              .Sql("SELECT 1 FROM members WHERE kind = 2 AND last_seen_at = $1",
+                   store::Params().Time(api.rig.now()))
+              .size() == 3);
+    // Rows are written once a minute, not with every beat.
+    const absl::Time seen = api.rig.now();
+    api.fixture.clock().Advance(absl::Seconds(30));
+    api.contributions->hub().Beat();
+    CHECK(api.rig
+              .Sql("SELECT 1 FROM members WHERE kind = 2 AND last_seen_at = $1",
+                   store::Params().Time(seen))
+              .size() == 3);
     api.contributions->Drain();
     for (auto& watch : watches) {
       const grpc::Status end = watch->End();
