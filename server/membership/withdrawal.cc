@@ -16,6 +16,7 @@ constexpr int kMerging = 3;
 constexpr int kRefused = 5;
 constexpr int kAbandoned = 6;
 constexpr int kCollecting = 1;
+constexpr std::string_view kRoundsTopic = "rounds";  // as rounds/topics.h
 
 absl::Status WithdrawContribution(store::Transaction& transaction, const store::Row& row,
                                   Leaving leaving, absl::Time now) {
@@ -86,7 +87,8 @@ absl::Status WithdrawWork(store::Transaction& transaction, std::string_view memb
   for (const std::string& repository : repositories) {
     FEDERITY_RETURN_IF_ERROR(transaction.Notify(StrCat("repository:", repository)));
   }
-  return absl::OkStatus();
+  // The machine may have waited for this member alone.
+  return repositories.empty() ? absl::OkStatus() : transaction.Notify(kRoundsTopic);
 }
 
 }  // namespace federity::membership
