@@ -36,13 +36,14 @@ std::string SelectCommits(std::string_view condition) {
       "(SELECT string_agg(s.total::text, ',' ORDER BY s.place) FROM "
       "  (SELECT u.place, sum(u.n) AS total FROM evaluations v, "
       "   unnest(v.confusion) WITH ORDINALITY AS u(n, place) "
-      "   WHERE v.repository = c.repository AND v.commit = c.digest GROUP BY u.place) s) "
+      "   WHERE v.repository = c.repository AND v.commit = c.digest AND v.examples > 0 "
+      "   GROUP BY u.place) s) "
       "FROM commits c LEFT JOIN members m ON m.id = c.creator "
       "LEFT JOIN repositories mr ON mr.id = m.scope_repository "
       "LEFT JOIN LATERAL (SELECT count(DISTINCT w.organization) AS organizations, count(*) AS "
       "  members, sum(v.examples)::bigint AS examples, sum(v.loss_sum) AS loss_sum "
       "  FROM evaluations v JOIN members w ON w.id = v.member "
-      "  WHERE v.repository = c.repository AND v.commit = c.digest) e ON true "
+      "  WHERE v.repository = c.repository AND v.commit = c.digest AND v.examples > 0) e ON true "
       "WHERE c.repository = $1 ",
       condition);
 }

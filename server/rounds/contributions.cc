@@ -230,8 +230,8 @@ absl::Status SubmitEvaluation(store::Transaction& transaction, std::string_view 
                             repositories::GetPlan(transaction, repository, commit.plan_digest));
   FEDERITY_ASSIGN_OR_RETURN(const Plan plan, plan_row.Parse());
   FEDERITY_RETURN_IF_ERROR(CheckMetrics(metrics, plan));
-  // Nothing measured must not count as one of the members behind the sums.
-  if (metrics.examples() == 0) return absl::OkStatus();
+  // A row without examples: a data set without hold-out, which is not asked again
+  // and does not count as one of those behind the sums.
   FEDERITY_RETURN_IF_ERROR(
       transaction
           .Execute("INSERT INTO evaluations (repository, commit, member, examples, loss_sum, "
