@@ -221,6 +221,16 @@ absl::StatusOr<v1::ReportProgressResponse> ReportProgress(store::Transaction& tr
   return response;
 }
 
+absl::Status NoteUpload(store::Transaction& transaction, std::string_view repository,
+                        std::string_view member, absl::Time now) {
+  return transaction
+      .Execute(
+          "UPDATE contributions SET progress_at = $3 WHERE member = $1 AND repository = $2 "
+          "AND state IN (1, 2)",
+          store::Params().Text(member).Text(repository).Time(now))
+      .status();
+}
+
 absl::Status SubmitEvaluation(store::Transaction& transaction, std::string_view repository,
                               std::string_view commit_digest, std::string_view member,
                               const v1::Metrics& metrics, absl::Time now) {
