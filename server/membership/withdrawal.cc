@@ -83,7 +83,14 @@ absl::Status WithdrawWork(store::Transaction& transaction, std::string_view memb
                  leaving == Leaving::kRemoved ? "" : " AND a.answered_at IS NULL",
                  " RETURNING a.repository"),
           store::Params().Text(member_id).Time(now).Int(kCollecting)));
-  for (const store::Row& row : answers) repositories.insert(row.Text(0));
+  for (const store::Row& row : answers) {
+    repositories.insert(row.Text(0));
+    FEDERITY_RETURN_IF_ERROR(
+        transaction
+            .Execute("UPDATE statistics_runs SET due_at = $2 WHERE repository = $1 AND state = $3",
+                     store::Params().Text(row.Text(0)).Time(now).Int(kCollecting))
+            .status());
+  }
   for (const std::string& repository : repositories) {
     FEDERITY_RETURN_IF_ERROR(transaction.Notify(StrCat("repository:", repository)));
   }

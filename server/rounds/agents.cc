@@ -34,7 +34,7 @@ std::string DatasetsJson(const v1::WatchAssignmentsRequest& request) {
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-// Who comes or goes may be what a recruiting round waits for.
+// Who comes or goes may be what a recruiting round or statistics run waits for.
 absl::Status WakeRecruiting(store::Transaction& transaction, std::string_view repository,
                             absl::Time now) {
   FEDERITY_RETURN_IF_ERROR(
@@ -43,9 +43,15 @@ absl::Status WakeRecruiting(store::Transaction& transaction, std::string_view re
                    "AND state = 1",
                    store::Params().Text(repository).Time(now))
           .status());
-  if (transaction.affected_rows() > 0) {
-    FEDERITY_RETURN_IF_ERROR(transaction.Notify(kRoundsTopic));
-  }
+  bool recruits = transaction.affected_rows() > 0;
+  FEDERITY_RETURN_IF_ERROR(
+      transaction
+          .Execute("UPDATE statistics_runs SET due_at = least(due_at, $2) WHERE repository = $1 "
+                   "AND state = 1 AND recruiting",
+                   store::Params().Text(repository).Time(now))
+          .status());
+  recruits = recruits || transaction.affected_rows() > 0;
+  if (recruits) FEDERITY_RETURN_IF_ERROR(transaction.Notify(kRoundsTopic));
   return transaction.Notify(ProgressTopic(repository));
 }
 
