@@ -2,6 +2,7 @@
 #define FEDERITY_COMMON_PLAN_STANDARDISATION_H_
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -18,6 +19,9 @@ struct StandardisationValues {
   int32_t contributors = 0;
   friend bool operator==(const StandardisationValues&, const StandardisationValues&) = default;
 };
+
+// What the coordinator's signature over a standardisation's digest is labelled with.
+inline constexpr std::string_view kStandardisationLabel = "federity/standardisation/v1";
 
 // SHA-256 over the canonical text (docs/formats/standardisation.md):
 // "federity/standardisation/v1\n", then for each feature mean and sd as %.17g,

@@ -86,7 +86,7 @@ grpc::ServerUnaryReactor* MembershipService::Join(grpc::CallbackServerContext* c
 void MembershipService::AuditRefusedJoin(const v1::JoinRequest& request, ErrorReason refusal) {
   std::string what = StrCat("join/", refusal);
   if (refusal != v1::ERROR_REASON_INVITATION_INVALID) {
-    absl::StrAppend(&what, "/", crypto::Sha256(request.secret()).view());
+    what += StrCat("/", crypto::Sha256(request.secret()).view());
   }
   dispatcher_.AuditRarely(what, kRefusedJoinInterval,
                           [&](store::Transaction& transaction, int64_t attempts) {

@@ -224,6 +224,7 @@ absl::StatusOr<v1::JoinResponse> Joining::Join(store::Transaction& transaction,
                             ReadMember(transaction, member_id, Detail::kAll, now));
   response.set_certificate_chain(certificate.chain_pem);
   SetTimestamp(certificate.renew_time, response.mutable_renew_time());
+  response.set_coordinator_key(authority_.signing_public_key());
   if (!repeated.has_value()) {
     FEDERITY_RETURN_IF_ERROR(AuditJoin(transaction, invitation, response.member(), now));
     if (!invitation.scope.repository_id.empty()) {

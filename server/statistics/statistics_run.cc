@@ -16,7 +16,6 @@
 namespace federity::statistics {
 namespace {
 
-constexpr std::string_view kSignatureLabel = "federity/standardisation/v1";
 // Whoever starts or ends something wakes the round workers by this.
 constexpr std::string_view kWorkerTopic = "rounds";
 constexpr size_t kMaxReasonBytes = 2000;
@@ -365,7 +364,7 @@ absl::StatusOr<bool> StepRun(store::Transaction& transaction, const Recruit& rec
     return true;
   }
   FEDERITY_RETURN_IF_ERROR(values.status());
-  const std::string signature = sign(kSignatureLabel, StandardisationDigest(*values).view());
+  const std::string signature = sign(kStandardisationLabel, StandardisationDigest(*values).view());
   FEDERITY_ASSIGN_OR_RETURN(
       const std::string digest,
       repositories::SetStandardisation(transaction, run.repository, *values, signature, now));

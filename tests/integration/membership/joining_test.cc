@@ -41,6 +41,7 @@ TEST_CASE_METHOD(Fixture, "A link makes a member whose certificate works", "[mem
   CHECK(joined->member().organization_display_name() == "St. Luke");
   CHECK(joined->member().approval() == v1::APPROVAL_STATE_NONE);
   CHECK(joined->member().contribution_key() == joiner.key.public_key());
+  CHECK(joined->coordinator_key() == api.authority().signing_public_key());
 
   const auto caller =
       GetCaller(api.MakeChannel(joined->certificate_chain(), joiner.tls.private_key_pem));
