@@ -73,6 +73,13 @@ absl::Status WithdrawWork(store::Transaction& transaction, std::string_view memb
     }
     repositories.insert(round.Text(0));
   }
+  // Runs before answers, as everybody locks them.
+  FEDERITY_RETURN_IF_ERROR(
+      transaction
+          .Execute("UPDATE statistics_runs SET due_at = $2 WHERE state = $3 AND (repository, "
+                   "number) IN (SELECT repository, run FROM statistics_answers WHERE member = $1)",
+                   store::Params().Text(member_id).Time(now).Int(kCollecting))
+          .status());
   FEDERITY_ASSIGN_OR_RETURN(
       const store::Rows answers,
       transaction.Execute(
@@ -83,14 +90,7 @@ absl::Status WithdrawWork(store::Transaction& transaction, std::string_view memb
                  leaving == Leaving::kRemoved ? "" : " AND a.answered_at IS NULL",
                  " RETURNING a.repository"),
           store::Params().Text(member_id).Time(now).Int(kCollecting)));
-  for (const store::Row& row : answers) {
-    repositories.insert(row.Text(0));
-    FEDERITY_RETURN_IF_ERROR(
-        transaction
-            .Execute("UPDATE statistics_runs SET due_at = $2 WHERE repository = $1 AND state = $3",
-                     store::Params().Text(row.Text(0)).Time(now).Int(kCollecting))
-            .status());
-  }
+  for (const store::Row& row : answers) repositories.insert(row.Text(0));
   for (const std::string& repository : repositories) {
     FEDERITY_RETURN_IF_ERROR(transaction.Notify(StrCat("repository:", repository)));
   }

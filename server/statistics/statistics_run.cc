@@ -136,7 +136,7 @@ absl::StatusOr<RunRow> StartRun(store::Transaction& transaction, std::string_vie
           "INSERT INTO statistics_runs (repository, number, state, recruiting, plan_digest, "
           "creator, created_at, due_at, deadline) "
           "SELECT $1, coalesce(max(number), 0) + 1, 1, true, $2, $3, $4, $4, $5 FROM "
-          " statistics_runs WHERE repository = $1 RETURNING number",
+          "statistics_runs WHERE repository = $1 RETURNING number",
           store::Params()
               .Text(repository)
               .Text(row.plan_digest)
