@@ -3,6 +3,7 @@
 #include "client/agent/public_reason.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
+#include "common/crypto/ed25519.h"
 #include "common/plan/standardisation.h"
 
 namespace federity::agent {
@@ -17,6 +18,7 @@ v1::Metrics ToMetrics(const worker::v1::Metrics& metrics) {
 }
 
 absl::Status FillStandardisation(const Plan& plan, const v1::Standardisation& standardisation,
+                                 std::string_view coordinator_key,
                                  worker::v1::Standardisation& out) {
   if (plan.data.standardise != Plan::Standardise::kFederated) return absl::OkStatus();
   const auto refuse = [](std::string_view why) {
@@ -34,8 +36,16 @@ absl::Status FillStandardisation(const Plan& plan, const v1::Standardisation& st
   values.sd.assign(standardisation.sd().begin(), standardisation.sd().end());
   values.examples = standardisation.examples();
   values.contributors = standardisation.contributors();
-  if (StandardisationDigest(values).ToString() != standardisation.digest())
+  const crypto::Digest digest = StandardisationDigest(values);
+  if (digest.ToString() != standardisation.digest())
     return refuse("the standardisation does not have the digest that it claims");
+  if (coordinator_key.empty())
+    return refuse(
+        "the standardisation can't be checked: this agent joined before coordinators "
+        "had a key; join again with a new link");
+  if (!crypto::VerifySignature(coordinator_key, kStandardisationLabel, digest.view(),
+                               standardisation.signature()))
+    return refuse("the standardisation is not signed by the coordinator's key");
   *out.mutable_mean() = standardisation.mean();
   *out.mutable_sd() = standardisation.sd();
   return absl::OkStatus();

@@ -44,6 +44,14 @@ absl::Status CheckBelongs(const Work& work, std::string_view resource_name) {
   return absl::OkStatus();
 }
 
+// The key that the membership's coordinator signs with.
+absl::StatusOr<std::string> CoordinatorKey(identity::IdentityStore& identities, const Work& work) {
+  FEDERITY_ASSIGN_OR_RETURN(const std::vector<identity::Identity> all, identities.List());
+  for (const identity::Identity& one : all)
+    if (one.id == work.identity) return one.coordinator_key;
+  return absl::NotFoundError("the membership is gone");
+}
+
 Work AsDelivery(Work work) {
   work.order = Delivery{};
   return work;
@@ -158,8 +166,10 @@ absl::StatusOr<Runner::Prepared> Runner::PrepareTraining(const Work& work,
                             CheckPlanApproved(prepared.membership, assignment.plan_toml()));
   FEDERITY_RETURN_IF_ERROR(CheckProgramApproved(prepared.membership, base.program_digest()));
   worker::v1::Train& train = *prepared.request.mutable_train();
+  FEDERITY_ASSIGN_OR_RETURN(const std::string coordinator_key,
+                            CoordinatorKey(context_.identities, work));
   FEDERITY_RETURN_IF_ERROR(FillStandardisation(prepared.plan, assignment.standardisation(),
-                                               *train.mutable_standardisation()));
+                                               coordinator_key, *train.mutable_standardisation()));
   FEDERITY_ASSIGN_OR_RETURN(const ModelCache::Files files, Download(work, base, cancellation));
   train.set_program_path(files.program.string());
   train.set_weights_path(files.weights.string());
@@ -362,8 +372,10 @@ absl::StatusOr<v1::Metrics> Runner::Measure(const Work& work,
   FEDERITY_RETURN_IF_ERROR(CheckProgramApproved(membership, assignment.commit().program_digest()));
   worker::v1::Request request;
   worker::v1::Evaluate& evaluate = *request.mutable_evaluate();
-  FEDERITY_RETURN_IF_ERROR(
-      FillStandardisation(plan, assignment.standardisation(), *evaluate.mutable_standardisation()));
+  FEDERITY_ASSIGN_OR_RETURN(const std::string coordinator_key,
+                            CoordinatorKey(context_.identities, work));
+  FEDERITY_RETURN_IF_ERROR(FillStandardisation(plan, assignment.standardisation(), coordinator_key,
+                                               *evaluate.mutable_standardisation()));
   FEDERITY_ASSIGN_OR_RETURN(const ModelCache::Files files,
                             Download(work, assignment.commit(), cancellation));
   evaluate.set_program_path(files.program.string());

@@ -36,7 +36,7 @@ std::string Origin(const v1::Commit& commit) {
                                 : StrCat("round ", LastSegment(commit.round()));
 }
 
-// With what the metrics' sums say; null until three contributors measured it.
+// With what the metrics' sums say; null until three organisations measured it.
 Json CommitJson(const v1::Commit& commit) {
   Json json = terminal::ToJson(commit);
   const Json figures = commit.has_metrics() ? ToJson(FiguresOf(commit.metrics())) : Json(nullptr);

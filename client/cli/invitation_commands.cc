@@ -71,9 +71,12 @@ absl::Status CreateInvitation(CliContext& cli, const Session& session,
 // By the coordinator's administrator, or an owner of the organisation.
 absl::Status OrgInvite(CliContext& cli, const InviteOptions& options) {
   const std::string id = IdentifierFromDisplayName(options.organization);
-  if (id.empty()) {
-    return InvalidArgument("organization", StrCat("'", options.organization,
-                                                  "' holds no letter or digit to name it by"));
+  if (!IsIdentifier(id)) {
+    return InvalidArgument(
+        "organization",
+        StrCat("'", options.organization,
+               id.empty() ? "' holds no letter or digit to name it by"
+                          : "' is too long: its letters and digits make more than 63 characters"));
   }
   auto session = OpenScope(cli, id);
   if (absl::IsNotFound(session.status())) session = OpenScope(cli, "server");

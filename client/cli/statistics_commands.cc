@@ -68,8 +68,9 @@ absl::StatusOr<v1::StatisticsRun> Follow(CliContext& cli, const Session& session
   terminal::ProgressBar bar(cli.output, "collecting sums", terminal::ProgressBar::Unit::kFraction,
                             cli.clock);
   while (run.state() == v1::StatisticsRun::COLLECTING) {
-    bar.SetLabel(StrCat("collecting sums: ", run.answered(), " of ", run.asked(), " answered, ",
-                        run.abstained(), " abstained"));
+    bar.SetLabel(run.asked() == 0 ? "waiting for agents"
+                                  : StrCat("collecting sums: ", run.answered(), " of ", run.asked(),
+                                           " answered, ", run.abstained(), " abstained"));
     bar.Update(run.answered() + run.abstained(), run.asked());
     absl::SleepFor(kPoll);
     FEDERITY_ASSIGN_OR_RETURN(run,

@@ -102,6 +102,7 @@ absl::Status WriteIdentity(const fs::path& folder, const Identity& identity,
       {"role", v1::Role_Name(identity.role)},
       {"kind", v1::MemberKind_Name(identity.kind)},
       {"ca_fingerprint", identity.ca_fingerprint},
+      {"coordinator_key", HexEncode(identity.coordinator_key)},
       {"link", link}};
   return WriteFileAtomically(
       folder / "identity.json",
@@ -127,6 +128,7 @@ absl::StatusOr<StoredIdentity> ReadIdentity(const fs::path& folder) {
   if (!identity.ok()) return Damaged(file, ToStd(identity.status().message()));
   identity->address = Text(json, "address");
   identity->ca_fingerprint = Text(json, "ca_fingerprint");
+  identity->coordinator_key = HexDecode(Text(json, "coordinator_key")).value_or("");
   if (identity->address.empty()) return Damaged(file, "it names no address");
   SetTimes(folder, *identity);
   return StoredIdentity{.identity = *std::move(identity), .link = Text(json, "link")};

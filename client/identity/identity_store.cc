@@ -166,7 +166,11 @@ absl::StatusOr<Identity> FileIdentityStore::Redeem(const rpc::JoinLink& link,
     return absl::InternalError("the coordinator's answer holds no certificate");
   }
   identity.address = link.address;
+  if (joined.coordinator_key().size() != crypto::kEd25519KeySize) {
+    return absl::InternalError("the coordinator's answer holds no key of its own");
+  }
   identity.ca_fingerprint = link.ca_fingerprint.Hex();
+  identity.coordinator_key = joined.coordinator_key();
   tls.chain_pem = joined.certificate_chain();
   FEDERITY_RETURN_IF_ERROR(WriteTls(folder, tls));
   FEDERITY_RETURN_IF_ERROR(WriteCa(folder, ca));

@@ -30,7 +30,8 @@ struct Identity {
   std::string organization_display_name;
   v1::Role role = v1::ROLE_UNSPECIFIED;
   v1::MemberKind kind = v1::MEMBER_KIND_UNSPECIFIED;
-  std::string ca_fingerprint;  // SHA-256 of the CA certificate, hexadecimal
+  std::string ca_fingerprint;   // SHA-256 of the CA certificate, hexadecimal
+  std::string coordinator_key;  // Ed25519, 32 bytes, as told at the join; signs what it states
   absl::Time renew_time;
   absl::Time expire_time;
 };

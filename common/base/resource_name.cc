@@ -58,7 +58,6 @@ std::string IdentifierFromDisplayName(std::string_view display_name) {
     } else if (!id.empty() && id.back() != '-') {
       id.push_back('-');
     }
-    if (id.size() == kMaxIdentifier) break;
   }
   while (!id.empty() && id.back() == '-') id.pop_back();
   return id;

@@ -13,7 +13,8 @@ namespace federity {
 bool IsIdentifier(std::string_view text);
 
 // "St. Luke's" → "st-luke-s": lower case, runs of anything else become one
-// hyphen. Empty if nothing is left.
+// hyphen. Empty if nothing is left. Never cut, or two long names would become
+// one: what IsIdentifier refuses needs a shorter name.
 std::string IdentifierFromDisplayName(std::string_view display_name);
 
 // A parsed resource name of the API. What a name does not have is empty.

@@ -14,52 +14,12 @@
 namespace federity {
 namespace {
 
-constexpr absl::int128 kMaxSum = absl::int128(1) << 100;
-constexpr size_t kMaxDigits = 32;
-constexpr int64_t kMaxCount = int64_t{1} << 40;
-// Values beyond this are taken for it, so that one square stays below 2^100;
-// a sum of many is then refused by whoever freezes.
-const double kMaxValue = std::ldexp(1.0, 39);
+constexpr size_t kWordBytes = sizeof(absl::uint128);
+// |X| of one value is at most 2 to this.
+constexpr int kMaxValueBits = 44 + kStatisticsScaleBits;
 
-double Scale() { return std::ldexp(1.0, kStatisticsScaleBits); }
-
-// Half to even: the default rounding mode, which nothing here changes.
-absl::int128 RoundHalfEven(double value) { return absl::int128(std::nearbyint(value)); }
-
-absl::int128 AddSaturating(absl::int128 a, absl::int128 b) {
-  if (b > 0 && a > absl::Int128Max() - b) return absl::Int128Max();
-  if (b < 0 && a < absl::Int128Min() - b) return absl::Int128Min();
-  return a + b;
-}
-
-std::string Decimal(absl::int128 value) {
-  if (value == 0) return "0";
-  const bool negative = value < 0;
-  std::string digits;
-  for (; value != 0; value /= 10) {
-    const int digit = static_cast<int>(value % 10);
-    digits.push_back(static_cast<char>('0' + (negative ? -digit : digit)));
-  }
-  if (negative) digits.push_back('-');
-  std::reverse(digits.begin(), digits.end());
-  return digits;
-}
-
-// Only the spelling that Decimal gives.
-std::optional<absl::int128> ParseDecimal(std::string_view text) {
-  const bool negative = !text.empty() && text.front() == '-';
-  const std::string_view digits = text.substr(negative ? 1 : 0);
-  if (digits.empty() || digits.size() > kMaxDigits ||
-      digits.find_first_not_of("0123456789") != std::string_view::npos ||
-      (digits.front() == '0' && (digits.size() > 1 || negative)))
-    return std::nullopt;
-  absl::int128 value = 0;
-  for (const char c : digits) value = value * 10 + (c - '0');
-  if (value > kMaxSum) return std::nullopt;
-  return negative ? -value : value;
-}
-
-// The unsigned product of two 128-bit numbers, in 256 bits.
+// Unsigned 256 bits. A sum of squares is at most 2^40 · 2^168 = 2^208; n times it,
+// and the square of a sum, at most 2^248.
 struct Wide {
   absl::uint128 high = 0;
   absl::uint128 low = 0;
@@ -67,6 +27,15 @@ struct Wide {
     return a.high != b.high ? a.high < b.high : a.low < b.low;
   }
 };
+
+Wide Add(const Wide& a, const Wide& b) {
+  const absl::uint128 low = a.low + b.low;
+  return {a.high + b.high + (low < a.low ? 1 : 0), low};
+}
+
+Wide Subtract(const Wide& a, const Wide& b) {
+  return {a.high - b.high - (a.low < b.low ? 1 : 0), a.low - b.low};
+}
 
 Wide Multiply(absl::uint128 a, absl::uint128 b) {
   const absl::uint128 a0 = absl::Uint128Low64(a), a1 = absl::Uint128High64(a);
@@ -77,47 +46,49 @@ Wide Multiply(absl::uint128 a, absl::uint128 b) {
           (cross << 64) | absl::Uint128Low64(a0 * b0)};
 }
 
-// |a - b| as a double, exact but for the last rounding; the sign apart.
-double Difference(const Wide& a, const Wide& b) {
-  const Wide& larger = a < b ? b : a;
-  const Wide& smaller = a < b ? a : b;
-  const absl::uint128 low = larger.low - smaller.low;
-  const absl::uint128 high = larger.high - smaller.high - (larger.low < smaller.low ? 1 : 0);
-  return std::ldexp(static_cast<double>(high), 128) + static_cast<double>(low);
+// Rounded once, half to even, on any machine: 64 bits, the lowest of which says
+// whether anything was cut off, are more than a double's 53 and its rounding need.
+double ToDouble(Wide value) {
+  int exponent = 0;
+  for (; value.high != 0 || absl::Uint128High64(value.low) != 0; ++exponent) {
+    value.low = (value.low >> 1) | (value.low & 1) | (value.high << 127);
+    value.high >>= 1;
+  }
+  return std::ldexp(static_cast<double>(absl::Uint128Low64(value.low)), exponent);
+}
+
+absl::uint128 Magnitude(absl::int128 value) {
+  return static_cast<absl::uint128>(value < 0 ? -value : value);
+}
+
+std::string Bytes(absl::uint128 value) {
+  std::string bytes(kWordBytes, '\0');
+  for (size_t i = kWordBytes; i-- > 0; value >>= 8)
+    bytes[i] = static_cast<char>(absl::Uint128Low64(value) & 0xff);
+  return bytes;
+}
+
+absl::uint128 ParseBytes(std::string_view bytes) {
+  absl::uint128 value = 0;
+  for (const char c : bytes) value = (value << 8) | static_cast<unsigned char>(c);
+  return value;
 }
 
 // One feature's sums, as numbers.
 struct Sums {
   absl::int128 sum = 0;
-  absl::int128 squares = 0;
+  Wide squares;
   int64_t count = 0;
 };
 
-struct Moments {
-  double mean = 0.0;
-  double variance = 0.0;  // 0 where rounding could have made what there is
-};
-
-// Nothing if no rows give these sums.
-std::optional<Moments> MomentsOf(const Sums& sums) {
-  const absl::uint128 n = static_cast<absl::uint128>(sums.count);
-  const absl::uint128 magnitude = static_cast<absl::uint128>(sums.sum < 0 ? -sums.sum : sums.sum);
-  // Variance · n² · 2^40 = n·2^20·Σx² - (Σx)²: in integers, so that a large
-  // mean does not cancel the variance away.
-  const Wide squares =
-      Multiply(n << kStatisticsScaleBits, static_cast<absl::uint128>(sums.squares));
-  const Wide square_of_sum = Multiply(magnitude, magnitude);
-  const double spread = Difference(squares, square_of_sum);
-  const double count = static_cast<double>(sums.count);
-  // Each term is off by at most half a unit: (Σx)² by |Σx|·n + n²/4, the other
-  // by n·2^20·n/2.
-  const double tolerance =
-      count * count * (Scale() / 2 + 1) + static_cast<double>(magnitude) * count;
-  if (squares < square_of_sum && spread > tolerance) return std::nullopt;
-  Moments moments;
-  moments.mean = static_cast<double>(sums.sum) / (count * Scale());
-  if (spread > tolerance) moments.variance = spread / (count * count * Scale() * Scale());
-  return moments;
+// n²·2^80 times the variance: n·ΣX² - (ΣX)². Nothing if no rows give these sums.
+std::optional<Wide> Spread(const Sums& sums) {
+  const auto n = static_cast<absl::uint128>(sums.count);
+  const Wide squares = Add(Multiply(n, sums.squares.low), {n * sums.squares.high, 0});
+  const absl::uint128 sum = Magnitude(sums.sum);
+  const Wide square_of_sum = Multiply(sum, sum);
+  if (squares < square_of_sum) return std::nullopt;
+  return Subtract(squares, square_of_sum);
 }
 
 absl::Status Refuse(size_t feature, std::string_view why) {
@@ -125,19 +96,22 @@ absl::Status Refuse(size_t feature, std::string_view why) {
                          StrCat("the sums of feature ", feature + 1, " are refused: ", why));
 }
 
-absl::StatusOr<Sums> ReadSums(const FixedFeatureSums& text, size_t feature) {
-  const auto sum = ParseDecimal(text.sum);
-  const auto squares = ParseDecimal(text.sum_of_squares);
-  if (!sum || !squares || *squares < 0)
-    return Refuse(feature, "they must be decimal numbers of at most 2^100, squares not negative");
-  if (text.count < 0 || text.count > kMaxCount)
-    return Refuse(feature, "the count must be from 0 to 2^40");
-  const Sums sums{*sum, *squares, text.count};
-  if (sums.count == 0) {
-    if (sums.sum != 0 || sums.squares != 0) return Refuse(feature, "no rows, but a sum");
-  } else if (!MomentsOf(sums)) {
-    return Refuse(feature, "no rows have these sums: the variance would be negative");
-  }
+absl::StatusOr<Sums> ReadSums(const FixedFeatureSums& bytes, size_t feature) {
+  if (bytes.sum.size() != kWordBytes || bytes.sum_of_squares.size() != 2 * kWordBytes)
+    return Refuse(feature, "they must have 16 and 32 bytes");
+  if (bytes.count < 0 || bytes.count > kMaxStatisticsRows)
+    return Refuse(feature, "the count must be from 0 to 2^30");
+  const std::string_view squares = bytes.sum_of_squares;
+  const Sums sums{
+      static_cast<absl::int128>(ParseBytes(bytes.sum)),
+      {ParseBytes(squares.substr(0, kWordBytes)), ParseBytes(squares.substr(kWordBytes))},
+      bytes.count};
+  const auto n = static_cast<absl::uint128>(sums.count);
+  // The lowest int128 has no negative; it is beyond any limit.
+  if (sums.sum == absl::Int128Min() || Magnitude(sums.sum) > (n << kMaxValueBits) ||
+      Wide{n << (2 * kMaxValueBits - 128), 0} < sums.squares)
+    return Refuse(feature, "so many values of at most 2^44 do not reach them");
+  if (!Spread(sums)) return Refuse(feature, "no rows have them: the variance would be negative");
   return sums;
 }
 
@@ -167,38 +141,56 @@ absl::StatusOr<StandardisationValues> FreezeStandardisation(
           "sums", StrCat("sums for ", contribution.size(), " features; the plan has ", features));
     for (size_t i = 0; i < features; ++i) {
       FEDERITY_ASSIGN_OR_RETURN(const Sums sums, ReadSums(contribution[i], i));
-      totals[i].sum = AddSaturating(totals[i].sum, sums.sum);
-      totals[i].squares = AddSaturating(totals[i].squares, sums.squares);
       totals[i].count += sums.count;
+      if (totals[i].count > kMaxStatisticsAllRows)
+        return Refuse(i, "all contributors together have more than 2^40 values");
+      totals[i].sum += sums.sum;
+      totals[i].squares = Add(totals[i].squares, sums.squares);
     }
   }
   StandardisationValues values;
   values.contributors = static_cast<int32_t>(contributions.size());
   for (size_t i = 0; i < features; ++i) {
     if (totals[i].count < 1) return Refuse(i, "nobody has a value for it");
-    const auto moments = MomentsOf(totals[i]);
-    if (!moments) return Refuse(i, "the variance over all contributors would be negative");
-    values.mean.push_back(moments->mean);
-    values.sd.push_back(moments->variance > 0.0 ? std::sqrt(moments->variance) : 1.0);
+    const std::optional<Wide> spread = Spread(totals[i]);
+    if (!spread) return Refuse(i, "the variance over all contributors would be negative");
+    // One rounding from integers, then divisions and a root, which IEEE 754
+    // rounds alike everywhere; a long double would differ between machines.
+    const auto n = static_cast<double>(totals[i].count);
+    const double sum = ToDouble({0, Magnitude(totals[i].sum)});
+    values.mean.push_back(std::ldexp((totals[i].sum < 0 ? -sum : sum) / n, -kStatisticsScaleBits));
+    // Below one unit rounding alone could have made it.
+    const auto count = static_cast<absl::uint128>(totals[i].count);
+    const bool constant = *spread < Wide{0, count * count};
+    values.sd.push_back(
+        constant ? 1.0 : std::ldexp(std::sqrt(ToDouble(*spread) / n / n), -kStatisticsScaleBits));
     values.examples = std::max(values.examples, totals[i].count);
   }
   return values;
 }
 
-std::vector<FixedFeatureSums> ComputeFeatureSums(const std::vector<double>& rows, size_t features) {
+absl::StatusOr<std::vector<FixedFeatureSums>> ComputeFeatureSums(const std::vector<double>& rows,
+                                                                 size_t features) {
   std::vector<Sums> totals(features);
   for (size_t i = 0; i < rows.size() && features > 0; ++i) {
     if (std::isnan(rows[i])) continue;
-    const double value = std::clamp(rows[i], -kMaxValue, kMaxValue);
     Sums& sums = totals[i % features];
-    sums.sum = AddSaturating(sums.sum, RoundHalfEven(value * Scale()));
-    sums.squares = AddSaturating(sums.squares, RoundHalfEven(value * value * Scale()));
+    if (std::abs(rows[i]) > kMaxStatisticsValue || sums.count == kMaxStatisticsRows)
+      return InvalidArgument("rows",
+                             StrCat("row ", i / features + 1, ", feature ", i % features + 1,
+                                    ": statistics take at most 2^30 rows of values from "
+                                    "-2^44 to 2^44; use another unit"));
+    // Half to even: the default rounding mode, which nothing here changes.
+    const absl::int128 value(std::nearbyint(std::ldexp(rows[i], kStatisticsScaleBits)));
+    sums.sum += value;
+    sums.squares = Add(sums.squares, Multiply(Magnitude(value), Magnitude(value)));
     ++sums.count;
   }
   std::vector<FixedFeatureSums> result;
   result.reserve(features);
   for (const Sums& sums : totals)
-    result.push_back({Decimal(sums.sum), Decimal(sums.squares), sums.count});
+    result.push_back({Bytes(static_cast<absl::uint128>(sums.sum)),
+                      Bytes(sums.squares.high) + Bytes(sums.squares.low), sums.count});
   return result;
 }
 

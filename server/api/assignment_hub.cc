@@ -364,7 +364,7 @@ void AssignmentHub::BeatRepository(const std::string& repository,
   const absl::Time now = dispatcher_.clock().Now();
   const absl::Status status =
       dispatcher_.database().RunInTransaction([&](store::Transaction& transaction) {
-        return rounds::KeepSessions(transaction, sessions, now + options_.online).status();
+        return rounds::KeepSessions(transaction, sessions, now, now + options_.online).status();
       });
   if (!status.ok()) {
     log::Warning("agents were not kept online", {{"error", std::string(ToStd(status.message()))}});

@@ -47,7 +47,8 @@ absl::StatusOr<repositories::CheckedPush> Check(Dispatcher& dispatcher, blobs::B
   push.weights_upload = request.weights_upload();
   push.message = request.message();
   push.now = dispatcher.clock().Now();
-  return repositories::CheckPush(dispatcher.database(), blobs, key_file, std::move(push));
+  return repositories::CheckPush(dispatcher.database(), blobs, key_file, std::move(push),
+                                 [context] { return context->IsCancelled(); });
 }
 
 }  // namespace
@@ -55,10 +56,21 @@ absl::StatusOr<repositories::CheckedPush> Check(Dispatcher& dispatcher, blobs::B
 grpc::ServerUnaryReactor* CommitService::CreateCommit(grpc::CallbackServerContext* context,
                                                       const v1::CreateCommitRequest* request,
                                                       v1::Commit* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  pushes_.Post([this, context, request, response, reactor] {
+    reactor->Finish(context->IsCancelled() ? grpc::Status::CANCELLED
+                                           : Push(context, *request, response));
+  });
+  return reactor;
+}
+
+grpc::Status CommitService::Push(grpc::CallbackServerContext* context,
+                                 const v1::CreateCommitRequest& request, v1::Commit* response) {
   const absl::StatusOr<repositories::CheckedPush> checked =
-      Check(dispatcher_, blobs_, key_file_, context, *request);
-  return dispatcher_.HandleUnary(
-      context, kCreate, *request, response,
+      Check(dispatcher_, blobs_, key_file_, context, request);
+  if (absl::IsCancelled(checked.status())) return grpc::Status::CANCELLED;
+  return dispatcher_.Handle(
+      context, kCreate, request, response,
       [&checked](Call& call, const v1::CreateCommitRequest&, v1::Commit* out) -> absl::Status {
         FEDERITY_RETURN_IF_ERROR(checked.status());
         FEDERITY_ASSIGN_OR_RETURN(const repositories::CommitRow commit,

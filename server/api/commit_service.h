@@ -6,11 +6,15 @@
 #include "common/crypto/secret.h"
 #include "federity/v1/commits.grpc.pb.h"
 #include "server/api/dispatcher.h"
+#include "server/api/task_queue.h"
 #include "server/blobs/blob_store.h"
 
 namespace federity::api {
 
-// federity.v1.CommitService. What it is given must outlive it. Thread-safe.
+// federity.v1.CommitService. What it is given must outlive it; it must outlive its
+// calls (the server is shut down first). A push reads its weights from end to end
+// on one of a few threads of the service's own: many can't take gRPC's, so that
+// all other calls go on. Thread-safe.
 class CommitService final : public v1::CommitService::CallbackService {
  public:
   CommitService(Dispatcher& dispatcher, blobs::BlobStore& blobs, const crypto::Secret& key_file)
@@ -40,9 +44,15 @@ class CommitService final : public v1::CommitService::CallbackService {
                                       google::protobuf::Empty* response) override;
 
  private:
+  static constexpr int kPushThreads = 2;
+
+  grpc::Status Push(grpc::CallbackServerContext* context, const v1::CreateCommitRequest& request,
+                    v1::Commit* response);
+
   Dispatcher& dispatcher_;
   blobs::BlobStore& blobs_;
   const crypto::Secret& key_file_;
+  TaskQueue pushes_{kPushThreads};
 };
 
 }  // namespace federity::api

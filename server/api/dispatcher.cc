@@ -206,10 +206,12 @@ absl::Status Dispatcher::StillAuthorised(const Authorised& authorised, std::stri
     return AuthoriseMember(transaction, *permission, authorised.caller.member_id, resource,
                            /*lock=*/false, now);
   });
-  if (status.ok() && now.repository.id != authorised.repository.id) {
+  FEDERITY_RETURN_IF_ERROR(status);
+  if (now.repository.id != authorised.repository.id) {
     return NotFound(resource.value);  // deleted, and another one made in its place
   }
-  return status;
+  Touch(authorised.caller.member_id);
+  return absl::OkStatus();
 }
 
 grpc::Status Dispatcher::ToClient(std::string_view method, const absl::Status& status) {
@@ -233,29 +235,41 @@ grpc::Status Dispatcher::ToClient(std::string_view method, const absl::Status& s
   }
 }
 
-bool Dispatcher::IsDue(const std::string& what, absl::Duration interval) {
+int64_t Dispatcher::TimesDue(const std::string& what, absl::Duration interval) {
   const absl::Time now = clock_.Now();
   absl::MutexLock lock(&mutex_);
   if (done_.size() >= kMaxNoted) done_.clear();
-  absl::Time& last = done_.try_emplace(what, absl::InfinitePast()).first->second;
-  if (now - last < interval && now >= last) return false;
-  last = now;
-  return true;
+  Done& done = done_[what];
+  ++done.skipped;
+  if (now - done.last < interval && now >= done.last) return 0;
+  done.last = now;
+  return std::exchange(done.skipped, 0);
 }
 
-void Dispatcher::AuditRefusal(const Attempt& attempt, const absl::Status& status) {
-  if (!IsDue(StrCat("refused/", attempt.member_id, attempt.method), kRefusalInterval)) return;
-  audit::Event event = EventOf(attempt.method, attempt.resource, attempt.authorised, clock_.Now());
-  event.outcome = std::string(ReasonName(ReasonOf(status)));
+void Dispatcher::AuditRarely(
+    const std::string& what, absl::Duration interval,
+    const std::function<absl::Status(store::Transaction&, int64_t)>& append) {
+  const int64_t times = TimesDue(what, interval);
+  if (times == 0) return;
   const absl::Status written = database_.RunInTransaction(
-      [&](store::Transaction& transaction) { return audit::Append(transaction, event); });
+      [&](store::Transaction& transaction) { return append(transaction, times); });
   if (!written.ok()) {
     log::Error("refusal not audited", {{"error", std::string(written.message())}});
   }
 }
 
+void Dispatcher::AuditRefusal(const Attempt& attempt, const absl::Status& status) {
+  audit::Event event = EventOf(attempt.method, attempt.resource, attempt.authorised, clock_.Now());
+  event.outcome = std::string(ReasonName(ReasonOf(status)));
+  AuditRarely(StrCat("refused/", attempt.member_id, attempt.method), kRefusalInterval,
+              [&](store::Transaction& transaction, int64_t times) {
+                event.details["attempts"] = StrCat(times);
+                return audit::Append(transaction, event);
+              });
+}
+
 void Dispatcher::Touch(const std::string& member_id) {
-  if (!IsDue(StrCat("seen/", member_id), kTouchInterval)) return;
+  if (TimesDue(StrCat("seen/", member_id), kTouchInterval) == 0) return;
   const absl::Status status = database_.RunInTransaction([&](store::Transaction& transaction) {
     return membership::TouchMember(transaction, member_id, clock_.Now());
   });
@@ -265,7 +279,7 @@ void Dispatcher::Touch(const std::string& member_id) {
 }
 
 void Dispatcher::DeleteOldRequests() {
-  if (!IsDue("sweep", kSweepInterval)) return;
+  if (TimesDue("sweep", kSweepInterval) == 0) return;
   const absl::Time now = clock_.Now();
   const absl::Status status =
       database_.RunInTransaction([&](store::Transaction& transaction) -> absl::Status {

@@ -134,12 +134,19 @@ class Dispatcher {
 
   // Whether an authorised stream's member is still one with a role that allows
   // the method: MEMBER_REMOVED once it is removed, NOT_FOUND once the repository
-  // is deleted, ROLE_REQUIRED once its role does not suffice.
+  // is deleted, ROLE_REQUIRED once its role does not suffice. Counts as a sign of
+  // life.
   absl::Status StillAuthorised(const Authorised& authorised, std::string_view method);
 
   // What a client gets to see of an error: errors with a reason as they are;
   // others are logged under an identifier, and only that is told.
   grpc::Status ToClient(std::string_view method, const absl::Status& status);
+
+  // An audit row of what was refused, in a transaction of its own, at most one in
+  // `interval` for each `what`, so that nobody fills the table. `append` gets how
+  // often it happened since the row before. What fails is logged.
+  void AuditRarely(const std::string& what, absl::Duration interval,
+                   const std::function<absl::Status(store::Transaction&, int64_t)>& append);
 
   store::Database& database() { return database_; }
   const Clock& clock() const { return clock_; }
@@ -162,15 +169,20 @@ class Dispatcher {
   void AuditRefusal(const Attempt& attempt, const absl::Status& status);
   void Touch(const std::string& member_id);
   void DeleteOldRequests();
-  // Whether `what` was not done within `interval`; notes that it is done now.
-  bool IsDue(const std::string& what, absl::Duration interval);
+  // 0 if `what` was done within `interval`; else notes that it is done now, and
+  // returns how often it was asked for since.
+  int64_t TimesDue(const std::string& what, absl::Duration interval);
 
   store::Database& database_;
   const Clock& clock_;
   const crypto::Secret key_;
   const PageTokens page_tokens_;
   absl::Mutex mutex_;
-  absl::flat_hash_map<std::string, absl::Time> done_ ABSL_GUARDED_BY(mutex_);
+  struct Done {
+    absl::Time last = absl::InfinitePast();
+    int64_t skipped = 0;
+  };
+  absl::flat_hash_map<std::string, Done> done_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace federity::api

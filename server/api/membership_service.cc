@@ -5,6 +5,7 @@
 #include "common/base/errors.h"
 #include "common/base/status_macros.h"
 #include "common/base/strings.h"
+#include "common/crypto/digest.h"
 #include "server/membership/callers.h"
 #include "server/membership/conversions.h"
 #include "server/membership/members.h"
@@ -13,6 +14,7 @@
 namespace federity::api {
 namespace {
 
+constexpr absl::Duration kRefusedJoinInterval = absl::Minutes(10);
 constexpr std::string_view kJoin = "/federity.v1.MembershipService/Join";
 constexpr std::string_view kRenewCertificate = "/federity.v1.MembershipService/RenewCertificate";
 constexpr std::string_view kGetCaller = "/federity.v1.MembershipService/GetCaller";
@@ -62,15 +64,35 @@ grpc::ServerUnaryReactor* MembershipService::Join(grpc::CallbackServerContext* c
                                                   const v1::JoinRequest* request,
                                                   v1::JoinResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  reactor->Finish(dispatcher_.HandlePublic(
-      kJoin, *request, response,
-      [this](store::Transaction& transaction, const v1::JoinRequest& join,
-             v1::JoinResponse* answer) -> absl::Status {
-        FEDERITY_ASSIGN_OR_RETURN(*answer,
-                                  joining_.Join(transaction, join, dispatcher_.clock().Now()));
-        return absl::OkStatus();
-      }));
+  ErrorReason refusal = v1::ERROR_REASON_UNSPECIFIED;
+  const grpc::Status status =
+      dispatcher_.HandlePublic(kJoin, *request, response,
+                               [&](store::Transaction& transaction, const v1::JoinRequest& join,
+                                   v1::JoinResponse* answer) -> absl::Status {
+                                 absl::StatusOr<v1::JoinResponse> joined =
+                                     joining_.Join(transaction, join, dispatcher_.clock().Now());
+                                 refusal = ReasonOf(joined.status());
+                                 FEDERITY_RETURN_IF_ERROR(joined.status());
+                                 *answer = *std::move(joined);
+                                 return absl::OkStatus();
+                               });
+  if (membership::Joining::IsAudited(refusal)) AuditRefusedJoin(*request, refusal);
+  reactor->Finish(status);
   return reactor;
+}
+
+// All unknown links share one row an interval, a known one has its own: outsiders
+// can't make more.
+void MembershipService::AuditRefusedJoin(const v1::JoinRequest& request, ErrorReason refusal) {
+  std::string what = StrCat("join/", refusal);
+  if (refusal != v1::ERROR_REASON_INVITATION_INVALID) {
+    what += StrCat("/", crypto::Sha256(request.secret()).view());
+  }
+  dispatcher_.AuditRarely(what, kRefusedJoinInterval,
+                          [&](store::Transaction& transaction, int64_t attempts) {
+                            return membership::Joining::AuditRefused(
+                                transaction, request, refusal, attempts, dispatcher_.clock().Now());
+                          });
 }
 
 grpc::ServerUnaryReactor* MembershipService::RenewCertificate(

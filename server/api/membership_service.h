@@ -51,6 +51,8 @@ class MembershipService final : public v1::MembershipService::CallbackService {
                                          google::protobuf::Empty* response) override;
 
  private:
+  void AuditRefusedJoin(const v1::JoinRequest& request, ErrorReason refusal);
+
   Dispatcher& dispatcher_;
   const membership::Joining joining_;
   const membership::LinkTarget link_target_;

@@ -10,10 +10,8 @@
 #include "server/api/converters_repositories.h"
 #include "server/api/round_names.h"
 #include "server/membership/conversions.h"
-#include "server/repositories/commits.h"
 #include "server/repositories/plans.h"
-#include "server/repositories/repositories.h"
-#include "server/rounds/candidates.h"
+#include "server/rounds/statistics_cohort.h"
 #include "server/statistics/statistics_run.h"
 
 namespace federity::api {
@@ -37,7 +35,10 @@ absl::Status ViewRun(Call& call, const statistics::RunRow& run, v1::StatisticsRu
   response->set_asked(static_cast<int32_t>(run.asked));
   response->set_answered(static_cast<int32_t>(run.answered));
   response->set_abstained(static_cast<int32_t>(run.abstained));
-  response->set_failure(run.failure);
+  // Who else is a member, and who was away, is for maintainers.
+  response->set_failure(run.failure_members.empty() || !call.caller().is_maintainer()
+                            ? run.failure
+                            : StrCat(run.failure, ": ", run.failure_members));
   membership::SetTimestamp(run.created, response->mutable_create_time());
   membership::SetTimestamp(run.deadline, response->mutable_deadline());
   return absl::OkStatus();
@@ -60,34 +61,11 @@ absl::Status StartStatisticsCall(Call& call, const v1::StartStatisticsRequest&,
     return InvalidArgument("parent", "must be a repository");
   }
   const std::string& repository = call.repository().id;
-  FEDERITY_ASSIGN_OR_RETURN(const repositories::RepositoryRow row,
-                            repositories::GetRepository(call.transaction(), repository));
-  std::string program_digest;
-  if (row.head.has_value()) {
-    FEDERITY_ASSIGN_OR_RETURN(const repositories::CommitRow head,
-                              repositories::GetCommit(call.transaction(), repository, *row.head));
-    program_digest = head.program_digest;
-  }
-  FEDERITY_ASSIGN_OR_RETURN(const std::vector<rounds::Candidate> candidates,
-                            rounds::ListCandidates(call.transaction(), repository, row.plan_digest,
-                                                   program_digest, call.now()));
-  std::vector<statistics::Asked> asked;
-  for (const rounds::Candidate& candidate : candidates) {
-    if (candidate.readiness == rounds::Readiness::kReady) {
-      asked.push_back({candidate.member, candidate.organization});
-    }
-  }
-  absl::StatusOr<statistics::RunRow> run = statistics::StartRun(
-      call.transaction(), repository, asked, call.caller().member_id, call.now());
-  if (ReasonOf(run.status()) == v1::ERROR_REASON_TOO_FEW_MEMBERS) {
-    ErrorMetadata metadata = MetadataOf(run.status());
-    metadata["members"] = rounds::DescribeCandidates(candidates);
-    return Error(v1::ERROR_REASON_TOO_FEW_MEMBERS,
-                 StrCat(run.status().message(), " Members: ", metadata["members"], "."), metadata);
-  }
-  FEDERITY_RETURN_IF_ERROR(run.status());
-  call.AuditResource(run->name());
-  return ViewRun(call, *run, response);
+  FEDERITY_ASSIGN_OR_RETURN(
+      const statistics::RunRow run,
+      rounds::StartStatistics(call.transaction(), repository, call.caller().member_id, call.now()));
+  call.AuditResource(run.name());
+  return ViewRun(call, run, response);
 }
 
 absl::Status GetStandardisationCall(Call& call, const v1::GetStandardisationRequest&,

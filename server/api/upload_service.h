@@ -18,7 +18,8 @@ class UploadService final : public v1::UploadService::CallbackService {
  public:
   UploadService(Dispatcher& dispatcher, blobs::BlobStore& blobs, const crypto::Secret& key_file,
                 repositories::UploadLimits limits = {})
-      : environment_{dispatcher, blobs, key_file, limits, {}} {}
+      : environment_{
+            .dispatcher = dispatcher, .blobs = blobs, .key_file = key_file, .limits = limits} {}
 
   grpc::ServerUnaryReactor* CreateUpload(grpc::CallbackServerContext* context,
                                          const v1::CreateUploadRequest* request,

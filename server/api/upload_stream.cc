@@ -8,6 +8,7 @@
 #include "server/api/access.h"
 #include "server/api/converters_repositories.h"
 #include "server/repositories/repositories.h"
+#include "server/rounds/contributions.h"
 
 namespace federity::api {
 namespace {
@@ -15,6 +16,7 @@ namespace {
 constexpr std::string_view kMethod = "/federity.v1.UploadService/WriteUpload";
 // How many messages pass between two looks at the member's row.
 constexpr int kMessagesPerCheck = 64;
+constexpr absl::Duration kProgressInterval = absl::Seconds(5);
 constexpr size_t kMaxChunkBytes = 1 << 20;
 
 class UploadStream final : public grpc::ServerReadReactor<v1::WriteUploadRequest> {
@@ -30,26 +32,30 @@ class UploadStream final : public grpc::ServerReadReactor<v1::WriteUploadRequest
     StartRead(&request_);
   }
 
+  // The next read is asked for by Go: one thing happens at a time.
   void OnReadDone(bool ok) override {
-    absl::Status status;
-    if (ok) {
-      status = messages_ == 0 ? Begin() : absl::OkStatus();
-      if (status.ok()) status = Append();
-      if (status.ok()) {
-        StartRead(&request_);
-        return;
+    if (ok && messages_ > 0) return Go(Append());
+    environment_.slow.Post([this, ok] {
+      if (ok) {
+        absl::Status status = Begin();
+        if (status.ok()) status = Append();
+        return Go(status);
       }
-    } else {
       // The client is done, or gone: what came is kept in either case.
-      status = messages_ == 0 ? InvalidArgument("name", "the stream had no message") : Complete();
-    }
-    End(status);
+      End(messages_ == 0 ? InvalidArgument("name", "the stream had no message") : Complete());
+    });
   }
 
   void OnDone() override { delete this; }
 
  private:
+  void Go(const absl::Status& status) {
+    if (!status.ok()) return End(status);
+    StartRead(&request_);
+  }
+
   absl::Status Begin() {
+    if (context_->IsCancelled()) return absl::AbortedError("the client is gone");
     FEDERITY_ASSIGN_OR_RETURN(
         caller_, environment_.dispatcher.Authorise(context_, kMethod, request_.name()));
     if (caller_.resource.collection != "uploads" || !caller_.resource.subcollection.empty()) {
@@ -105,7 +111,25 @@ class UploadStream final : public grpc::ServerReadReactor<v1::WriteUploadRequest
     if (static_cast<int64_t>(data.size()) > upload_.size_bytes - slot_->writer->written_bytes()) {
       return TooLarge();
     }
-    return slot_->writer->Write(data);
+    FEDERITY_RETURN_IF_ERROR(slot_->writer->Write(data));
+    NoteProgress();
+    return absl::OkStatus();
+  }
+
+  // However slow it is, an update that arrives is not silence.
+  void NoteProgress() {
+    const absl::Time now = environment_.dispatcher.clock().Now();
+    if (caller_.caller.kind != v1::MEMBER_KIND_AGENT || now - noted_ < kProgressInterval) return;
+    noted_ = now;
+    const absl::Status status =
+        environment_.dispatcher.database().RunInTransaction([&](store::Transaction& transaction) {
+          return rounds::NoteUpload(transaction, caller_.repository.id, caller_.caller.member_id,
+                                    now);
+        });
+    if (!status.ok()) {
+      log::Warning("an upload's progress was not noted",
+                   {{"upload", upload_.id}, {"error", std::string(status.message())}});
+    }
   }
 
   absl::Status TooLarge() const {
@@ -179,6 +203,7 @@ class UploadStream final : public grpc::ServerReadReactor<v1::WriteUploadRequest
   std::shared_ptr<UploadWriters::Slot> slot_;
   uint64_t holder_ = 0;
   int64_t messages_ = 0;
+  absl::Time noted_ = absl::InfinitePast();  // progress, in the database
 };
 
 }  // namespace

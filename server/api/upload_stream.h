@@ -13,6 +13,7 @@
 #include "common/crypto/secret.h"
 #include "federity/v1/uploads.pb.h"
 #include "server/api/dispatcher.h"
+#include "server/api/task_queue.h"
 #include "server/blobs/blob_store.h"
 #include "server/repositories/uploads.h"
 
@@ -46,10 +47,13 @@ struct UploadEnvironment {
   const crypto::Secret& key_file;
   repositories::UploadLimits limits;
   UploadWriters writers;
+  // For what may take long: reading again what a resumed upload has, and sealing.
+  TaskQueue slow{4};
 };
 
 // Answers WriteUpload: a reactor that deletes itself, owns no thread and holds a
-// message and a frame.
+// message and a frame. Its first message and its end are handled by
+// environment.slow, so that many large uploads leave gRPC's threads free.
 grpc::ServerReadReactor<v1::WriteUploadRequest>* StartUpload(UploadEnvironment& environment,
                                                              grpc::CallbackServerContext* context,
                                                              v1::Upload* response);

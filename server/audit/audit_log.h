@@ -22,11 +22,13 @@ namespace federity::audit {
 
 // The actor of what nobody called for: transitions of rounds, first start.
 inline constexpr std::string_view kCoordinator = "coordinator";
+// The actor of what came without a certificate and was refused.
+inline constexpr std::string_view kOutsider = "outsider";
 
 struct Event {
   int64_t id = 0;  // set when read
   absl::Time time;
-  std::string actor;               // a member's resource name, or kCoordinator
+  std::string actor;               // a member's resource name, or one of the above
   std::string scope_organization;  // empty: the server
   std::string scope_repository;    // UUID; empty: the organisation's namespace
   std::string action;              // "StartRound", "round committed"

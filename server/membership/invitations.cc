@@ -93,8 +93,9 @@ absl::StatusOr<Organization> InvitedOrganization(const Scope& scope,
   }
   const std::string id = IdentifierFromDisplayName(trimmed);
   if (!IsIdentifier(id)) {
-    return InvalidArgument(
-        kField, StrCat("\"", trimmed, "\" gives no identifier of 1 to 63 characters [a-z0-9-]"));
+    return InvalidArgument(kField, StrCat("\"", trimmed, "\" gives an identifier of ", id.size(),
+                                          " characters [a-z0-9-]; 1 to 63 are needed, so choose ",
+                                          id.empty() ? "another" : "a shorter", " name"));
   }
   return Organization{id, std::move(trimmed)};
 }

@@ -224,6 +224,7 @@ absl::StatusOr<v1::JoinResponse> Joining::Join(store::Transaction& transaction,
                             ReadMember(transaction, member_id, Detail::kAll, now));
   response.set_certificate_chain(certificate.chain_pem);
   SetTimestamp(certificate.renew_time, response.mutable_renew_time());
+  response.set_coordinator_key(authority_.signing_public_key());
   if (!repeated.has_value()) {
     FEDERITY_RETURN_IF_ERROR(AuditJoin(transaction, invitation, response.member(), now));
     if (!invitation.scope.repository_id.empty()) {
@@ -232,6 +233,37 @@ absl::StatusOr<v1::JoinResponse> Joining::Join(store::Transaction& transaction,
     }
   }
   return response;
+}
+
+bool Joining::IsAudited(ErrorReason refusal) {
+  return refusal == v1::ERROR_REASON_INVITATION_INVALID ||
+         refusal == v1::ERROR_REASON_INVITATION_EXPIRED ||
+         refusal == v1::ERROR_REASON_INVITATION_USED ||
+         refusal == v1::ERROR_REASON_INVITATION_REVOKED ||
+         refusal == v1::ERROR_REASON_INVITATION_KIND_MISMATCH;
+}
+
+absl::Status Joining::AuditRefused(store::Transaction& transaction, const v1::JoinRequest& request,
+                                   ErrorReason refusal, int64_t attempts, absl::Time now) {
+  audit::Event event{.time = now,
+                     .actor = std::string(audit::kOutsider),
+                     .action = "Join",
+                     .resource = "server",
+                     .outcome = std::string(ReasonName(refusal)),
+                     .details = {{"attempts", StrCat(attempts)}}};
+  const absl::StatusOr<InvitationRow> invitation = LockInvitation(transaction, request.secret());
+  if (invitation.ok()) {
+    event.scope_organization = invitation->scope.organization;
+    event.scope_repository = invitation->scope.repository_id;
+    event.resource = FormatResourceName({.organization = invitation->scope.organization,
+                                         .repository = invitation->scope.repository,
+                                         .collection = "invitations",
+                                         .id = invitation->id});
+    event.details["organization"] = invitation->organization;
+  } else if (ReasonOf(invitation.status()) != v1::ERROR_REASON_INVITATION_INVALID) {
+    return invitation.status();
+  }
+  return audit::Append(transaction, event);
 }
 
 // The seal gives exactly the 32 bytes of the API: 12 of nonce, 4 of expiry, 16 of

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/base/errors.h"
 #include "federity/v1/membership.pb.h"
 #include "server/membership/certificate_authority.h"
 #include "server/store/database.h"
@@ -32,6 +33,14 @@ class Joining {
   // LAST_OWNER (replaces the last owner without being one).
   absl::StatusOr<v1::JoinResponse> Join(store::Transaction& transaction,
                                         const v1::JoinRequest& request, absl::Time now) const;
+
+  // Whether the audit trail tells of a Join that was refused for this reason: the
+  // link is unknown, expired, used up, revoked, or of the other kind.
+  static bool IsAudited(ErrorReason refusal);
+  // The row of such a refusal, `attempts` of them: with the invitation and in its
+  // scope where the link is known, of the server otherwise; never the link.
+  static absl::Status AuditRefused(store::Transaction& transaction, const v1::JoinRequest& request,
+                                   ErrorReason refusal, int64_t attempts, absl::Time now);
 
   // The first call of a renewal. The nonce is sealed, so that nothing is kept
   // for callers that proved nothing yet.

@@ -16,6 +16,7 @@ constexpr int kMerging = 3;
 constexpr int kRefused = 5;
 constexpr int kAbandoned = 6;
 constexpr int kCollecting = 1;
+constexpr std::string_view kRoundsTopic = "rounds";  // as rounds/topics.h
 
 absl::Status WithdrawContribution(store::Transaction& transaction, const store::Row& row,
                                   Leaving leaving, absl::Time now) {
@@ -72,6 +73,13 @@ absl::Status WithdrawWork(store::Transaction& transaction, std::string_view memb
     }
     repositories.insert(round.Text(0));
   }
+  // Runs before answers, as everybody locks them.
+  FEDERITY_RETURN_IF_ERROR(
+      transaction
+          .Execute("UPDATE statistics_runs SET due_at = $2 WHERE state = $3 AND (repository, "
+                   "number) IN (SELECT repository, run FROM statistics_answers WHERE member = $1)",
+                   store::Params().Text(member_id).Time(now).Int(kCollecting))
+          .status());
   FEDERITY_ASSIGN_OR_RETURN(
       const store::Rows answers,
       transaction.Execute(
@@ -86,7 +94,8 @@ absl::Status WithdrawWork(store::Transaction& transaction, std::string_view memb
   for (const std::string& repository : repositories) {
     FEDERITY_RETURN_IF_ERROR(transaction.Notify(StrCat("repository:", repository)));
   }
-  return absl::OkStatus();
+  // The machine may have waited for this member alone.
+  return repositories.empty() ? absl::OkStatus() : transaction.Notify(kRoundsTopic);
 }
 
 }  // namespace federity::membership

@@ -14,7 +14,7 @@ namespace federity::membership {
 // in rounds that recruit, train or merge, and its answers to statistics that
 // are being collected. A merge that has begun starts again without it (its lease
 // is fenced off). Merged contributions stay, attributed. Wakes the repositories
-// that it changed.
+// that it changed, and the round machine.
 absl::Status WithdrawWork(store::Transaction& transaction, std::string_view member_id,
                           Leaving leaving, absl::Time now);
 

@@ -57,7 +57,7 @@ struct CommitRow {
   std::string creator;   // member's resource name; empty for rounds
   absl::Time created_at;
   std::vector<std::string> tags;
-  // Only where at least three members measured it.
+  // Only where members of at least three organisations measured it.
   std::optional<CommitMetrics> metrics;
 };
 

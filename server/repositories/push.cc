@@ -79,7 +79,8 @@ absl::Status NothingChanged(std::string_view head) {
 }  // namespace
 
 absl::StatusOr<CheckedPush> CheckPush(store::Database& database, blobs::BlobStore& blobs,
-                                      const crypto::Secret& key_file, PushRequest request) {
+                                      const crypto::Secret& key_file, PushRequest request,
+                                      const std::function<bool()>& cancelled) {
   FEDERITY_RETURN_IF_ERROR(CheckText("message", request.message, kMaxMessage, true));
   Inputs inputs;
   FEDERITY_RETURN_IF_ERROR(
@@ -109,7 +110,7 @@ absl::StatusOr<CheckedPush> CheckPush(store::Database& database, blobs::BlobStor
     FEDERITY_ASSIGN_OR_RETURN(const tensor::TensorSpec expected, ReadWeightsSpec(*before));
     FEDERITY_RETURN_IF_ERROR(CheckSameTensors(expected, spec));
   }
-  FEDERITY_RETURN_IF_ERROR(CheckWeightsFinite(*weights, spec));
+  FEDERITY_RETURN_IF_ERROR(CheckWeightsFinite(*weights, spec, cancelled));
   push.parameter_count = spec.elements();
   if (inputs.parent.has_value()) push.parent = inputs.parent->digest;
   push.request = std::move(request);

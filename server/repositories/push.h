@@ -2,6 +2,7 @@
 #define FEDERITY_SERVER_REPOSITORIES_PUSH_H_
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,9 +43,11 @@ struct CheckedPush {
 };
 
 // NOT_FOUND and UPLOAD_INCOMPLETE for the uploads; HEAD_MOVED; ROUND_IN_PROGRESS;
-// NOTHING_CHANGED; WEIGHTS_INVALID; TENSORS_MISMATCH where the program stays.
+// NOTHING_CHANGED; WEIGHTS_INVALID; TENSORS_MISMATCH where the program stays;
+// CANCELLED as CheckWeightsFinite.
 absl::StatusOr<CheckedPush> CheckPush(store::Database& database, blobs::BlobStore& blobs,
-                                      const crypto::Secret& key_file, PushRequest request);
+                                      const crypto::Secret& key_file, PushRequest request,
+                                      const std::function<bool()>& cancelled);
 
 // Makes the commit and uses up the uploads. HEAD_MOVED and the like if things
 // changed since CheckPush.

@@ -144,14 +144,21 @@ absl::Status DeleteRepository(store::Transaction& transaction, std::string_view 
       {"UPDATE series SET ended_at = $2 WHERE repository = $1 AND ended_at IS NULL", true},
       {"UPDATE invitations SET revoked_at = $2 WHERE scope_repository = $1 AND revoked_at IS NULL",
        true},
-      {"UPDATE members SET removed_at = $2 WHERE scope_repository = $1 AND removed_at IS NULL",
-       true},
       {"DELETE FROM uploads WHERE repository = $1", false},
   };
   for (const Step& step : kSteps) {
     FEDERITY_RETURN_IF_ERROR(
         transaction.Execute(step.sql, step.timed ? at() : store::Params().Text(repository))
             .status());
+  }
+  FEDERITY_ASSIGN_OR_RETURN(
+      const store::Rows removed,
+      transaction.Execute("UPDATE members SET removed_at = $2 WHERE scope_repository = $1 AND "
+                          "removed_at IS NULL RETURNING id",
+                          at()));
+  // Every stream of theirs ends at once, on every replica.
+  for (const store::Row& member : removed) {
+    FEDERITY_RETURN_IF_ERROR(transaction.Notify(StrCat("member:", member.Text(0))));
   }
   return transaction.Notify(RepositoryTopic(repository));
 }

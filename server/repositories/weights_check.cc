@@ -103,12 +103,14 @@ absl::StatusOr<tensor::TensorSpec> ReadWeightsSpec(blobs::BlobReader& weights) {
   return spec;
 }
 
-absl::Status CheckWeightsFinite(blobs::BlobReader& weights, const tensor::TensorSpec& spec) {
+absl::Status CheckWeightsFinite(blobs::BlobReader& weights, const tensor::TensorSpec& spec,
+                                const std::function<bool()>& cancelled) {
   const int64_t data_start = weights.size_bytes() - spec.data_bytes();
   std::vector<char> block;
   for (const tensor::TensorInfo& tensor : spec.tensors) {
     if (!NeedsCheck(tensor.dtype)) continue;
     for (int64_t done = 0; done < tensor.bytes();) {
+      if (cancelled()) return absl::CancelledError("nobody waits for the push");
       const int64_t part = std::min(kBlockBytes, tensor.bytes() - done);
       block.resize(static_cast<size_t>(part));
       FEDERITY_RETURN_IF_ERROR(weights.Read(data_start + tensor.offset + done, block));

@@ -1,6 +1,8 @@
 #ifndef FEDERITY_SERVER_REPOSITORIES_WEIGHTS_CHECK_H_
 #define FEDERITY_SERVER_REPOSITORIES_WEIGHTS_CHECK_H_
 
+#include <functional>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/tensor/safetensors.h"
@@ -14,8 +16,10 @@ namespace federity::repositories {
 absl::StatusOr<tensor::TensorSpec> ReadWeightsSpec(blobs::BlobReader& weights);
 
 // Reads all values, block by block. WEIGHTS_INVALID naming the tensor and
-// position of one that is not finite (or no truth value).
-absl::Status CheckWeightsFinite(blobs::BlobReader& weights, const tensor::TensorSpec& spec);
+// position of one that is not finite (or no truth value); CANCELLED once
+// `cancelled`, asked between blocks, says so.
+absl::Status CheckWeightsFinite(blobs::BlobReader& weights, const tensor::TensorSpec& spec,
+                                const std::function<bool()>& cancelled);
 
 // TENSORS_MISMATCH naming the first difference.
 absl::Status CheckSameTensors(const tensor::TensorSpec& expected, const tensor::TensorSpec& actual);

@@ -14,6 +14,7 @@ namespace federity::rounds {
 namespace {
 
 constexpr int kMaxDatasets = 100;
+constexpr absl::Duration kSeenInterval = absl::Minutes(1);
 constexpr size_t kMaxLabelBytes = 200;
 constexpr size_t kMaxVersionBytes = 100;
 constexpr size_t kMaxNotReadyBytes = 500;
@@ -33,7 +34,7 @@ std::string DatasetsJson(const v1::WatchAssignmentsRequest& request) {
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-// Who comes or goes may be what a recruiting round waits for.
+// Who comes or goes may be what a recruiting round or statistics run waits for.
 absl::Status WakeRecruiting(store::Transaction& transaction, std::string_view repository,
                             absl::Time now) {
   FEDERITY_RETURN_IF_ERROR(
@@ -42,9 +43,15 @@ absl::Status WakeRecruiting(store::Transaction& transaction, std::string_view re
                    "AND state = 1",
                    store::Params().Text(repository).Time(now))
           .status());
-  if (transaction.affected_rows() > 0) {
-    FEDERITY_RETURN_IF_ERROR(transaction.Notify(kRoundsTopic));
-  }
+  bool recruits = transaction.affected_rows() > 0;
+  FEDERITY_RETURN_IF_ERROR(
+      transaction
+          .Execute("UPDATE statistics_runs SET due_at = least(due_at, $2) WHERE repository = $1 "
+                   "AND state = 1 AND recruiting",
+                   store::Params().Text(repository).Time(now))
+          .status());
+  recruits = recruits || transaction.affected_rows() > 0;
+  if (recruits) FEDERITY_RETURN_IF_ERROR(transaction.Notify(kRoundsTopic));
   return transaction.Notify(ProgressTopic(repository));
 }
 
@@ -123,7 +130,7 @@ absl::Status CloseSession(store::Transaction& transaction, std::string_view repo
 
 absl::StatusOr<std::vector<std::string>> KeepSessions(store::Transaction& transaction,
                                                       const std::vector<Session>& sessions,
-                                                      absl::Time online_until) {
+                                                      absl::Time now, absl::Time online_until) {
   std::vector<std::string> members;
   std::vector<std::string> ids;
   for (const Session& session : sessions) {
@@ -140,6 +147,12 @@ absl::StatusOr<std::vector<std::string>> KeepSessions(store::Transaction& transa
   std::vector<std::string> kept;
   kept.reserve(rows.size());
   for (const store::Row& row : rows) kept.push_back(row.Text(0));
+  FEDERITY_RETURN_IF_ERROR(
+      transaction
+          .Execute("UPDATE members SET last_seen_at = $2 WHERE id = ANY($1::uuid[]) AND "
+                   "(last_seen_at IS NULL OR last_seen_at <= $3)",
+                   store::Params().Text(UuidArray(kept)).Time(now).Time(now - kSeenInterval))
+          .status());
   return kept;
 }
 

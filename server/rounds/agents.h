@@ -34,10 +34,11 @@ absl::Status OpenSession(store::Transaction& transaction, std::string_view repos
 // The stream ended; nothing happens if a newer one is open.
 absl::Status CloseSession(store::Transaction& transaction, std::string_view repository,
                           const Session& session, absl::Time now);
-// They are still there. Returns the members whose session is still this one.
+// They are still there. Returns the members whose session is still this one, and
+// notes once a minute that they were seen.
 absl::StatusOr<std::vector<std::string>> KeepSessions(store::Transaction& transaction,
                                                       const std::vector<Session>& sessions,
-                                                      absl::Time online_until);
+                                                      absl::Time now, absl::Time online_until);
 
 // '{a,b}' for $n::uuid[]; REQUIRES: they are UUIDs.
 std::string UuidArray(const std::vector<std::string>& ids);

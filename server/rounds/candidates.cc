@@ -2,7 +2,6 @@
 
 #include "common/base/status_macros.h"
 #include "common/base/strings.h"
-#include "server/rounds/round_decisions.h"
 
 namespace federity::rounds {
 namespace {
@@ -75,6 +74,14 @@ int64_t CountOrganizations(const std::vector<Candidate>& candidates, bool only_r
     }
   }
   return CountOrganizations(organizations);
+}
+
+std::vector<Recruit> RecruitsOf(const std::vector<Candidate>& candidates) {
+  std::vector<Recruit> recruits;
+  for (const Candidate& candidate : candidates) {
+    recruits.push_back({candidate.organization, candidate.readiness == Readiness::kReady});
+  }
+  return recruits;
 }
 
 std::string DescribeCandidates(const std::vector<Candidate>& candidates) {

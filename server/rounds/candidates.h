@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/rounds/round_decisions.h"
 #include "server/store/database.h"
 
 namespace federity::rounds {
@@ -44,6 +45,9 @@ std::string OfflineWords(std::optional<absl::Time> since, absl::Time now);
 
 // Distinct organisations among the candidates (only the ready ones).
 int64_t CountOrganizations(const std::vector<Candidate>& candidates, bool only_ready);
+
+// As DecideRecruiting takes them.
+std::vector<Recruit> RecruitsOf(const std::vector<Candidate>& candidates);
 
 // "St Luke (offline since …), Mercy (ready)"; at most 20, then a count.
 std::string DescribeCandidates(const std::vector<Candidate>& candidates);

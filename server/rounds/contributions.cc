@@ -221,6 +221,16 @@ absl::StatusOr<v1::ReportProgressResponse> ReportProgress(store::Transaction& tr
   return response;
 }
 
+absl::Status NoteUpload(store::Transaction& transaction, std::string_view repository,
+                        std::string_view member, absl::Time now) {
+  return transaction
+      .Execute(
+          "UPDATE contributions SET progress_at = $3 WHERE member = $1 AND repository = $2 "
+          "AND state IN (1, 2)",
+          store::Params().Text(member).Text(repository).Time(now))
+      .status();
+}
+
 absl::Status SubmitEvaluation(store::Transaction& transaction, std::string_view repository,
                               std::string_view commit_digest, std::string_view member,
                               const v1::Metrics& metrics, absl::Time now) {
@@ -230,8 +240,8 @@ absl::Status SubmitEvaluation(store::Transaction& transaction, std::string_view 
                             repositories::GetPlan(transaction, repository, commit.plan_digest));
   FEDERITY_ASSIGN_OR_RETURN(const Plan plan, plan_row.Parse());
   FEDERITY_RETURN_IF_ERROR(CheckMetrics(metrics, plan));
-  // Nothing measured must not count as one of the members behind the sums.
-  if (metrics.examples() == 0) return absl::OkStatus();
+  // A row without examples: a data set without hold-out, which is not asked again
+  // and does not count as one of those behind the sums.
   FEDERITY_RETURN_IF_ERROR(
       transaction
           .Execute("INSERT INTO evaluations (repository, commit, member, examples, loss_sum, "

@@ -49,8 +49,13 @@ absl::StatusOr<v1::ReportProgressResponse> ReportProgress(store::Transaction& tr
                                                           v1::ContributionPhase phase,
                                                           double fraction, absl::Time now);
 
-// Keeps a member's measurement of a commit; a later one replaces it, an empty one
-// is not kept.
+// Bytes of a member's upload arrived: a sign of progress of its open contribution,
+// if it has one. Touches that row alone, as ReportProgress does.
+absl::Status NoteUpload(store::Transaction& transaction, std::string_view repository,
+                        std::string_view member, absl::Time now);
+
+// Keeps a member's measurement of a commit; a later one replaces it. An empty one
+// only says that the member need not be asked again.
 // METRICS_INVALID; NOT_FOUND for the commit.
 absl::Status SubmitEvaluation(store::Transaction& transaction, std::string_view repository,
                               std::string_view commit_digest, std::string_view member,

@@ -139,6 +139,7 @@ absl::StatusOr<NewWeights> Merge(const RoundDependencies& dependencies, const Ro
   absl::Time renew_at = dependencies.clock.Now() + options.lease / 3;
   const absl::Status merged =
       aggregation::MergePlainDeltas(*base, inputs, *out, [&]() -> absl::Status {
+        if (options.is_stopping()) return absl::CancelledError("the coordinator shuts down");
         if (dependencies.clock.Now() < renew_at) return absl::OkStatus();
         renew_at = dependencies.clock.Now() + options.lease / 3;
         return Renew(dependencies, options, work.round);
@@ -152,6 +153,18 @@ absl::StatusOr<NewWeights> Merge(const RoundDependencies& dependencies, const Ro
   result.bytes = out->written_bytes();
   FEDERITY_ASSIGN_OR_RETURN(result.digest, out->Seal(nullptr));
   return result;
+}
+
+// Whoever comes next need not wait for the lease's end.
+absl::Status GiveBack(const RoundDependencies& dependencies, const RoundRow& round) {
+  return dependencies.database.RunInTransaction([&](store::Transaction& transaction) {
+    return transaction
+        .Execute(
+            "UPDATE rounds SET lease_until = NULL WHERE repository = $1 AND number = $2 "
+            "AND lease_token = $3",
+            store::Params().Text(round.repository).Int(round.number).Int(round.lease_token))
+        .status();
+  });
 }
 
 // The round, locked, if this replica still holds it.
@@ -246,6 +259,10 @@ absl::StatusOr<bool> MergeOne(const RoundDependencies& dependencies, const Round
   const Work& work = *claimed.work;
   const absl::StatusOr<NewWeights> weights = Merge(dependencies, options, work);
   absl::Status status = weights.status();
+  if (absl::IsCancelled(status) && options.is_stopping()) {
+    FEDERITY_RETURN_IF_ERROR(GiveBack(dependencies, work.round));
+    return false;
+  }
   if (status.ok()) {
     status = dependencies.database.RunInTransaction([&](store::Transaction& transaction) {
       return Commit(transaction, work, *weights, dependencies.clock.Now());

@@ -38,6 +38,11 @@ struct RoundOptions {
   int merge_threads = 1;
   // The worker looks at least this often, should a wake-up be lost.
   absl::Duration poll_interval = absl::Seconds(5);
+  // Asked between blocks of long work, which ends and is given back once it says
+  // true; whoever comes next takes it up. Empty: never. RoundWorker sets it.
+  std::function<bool()> stopping;
+
+  bool is_stopping() const { return stopping && stopping(); }
 };
 
 }  // namespace federity::rounds

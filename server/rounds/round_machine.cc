@@ -14,6 +14,7 @@
 #include "server/rounds/candidates.h"
 #include "server/rounds/merging.h"
 #include "server/rounds/round_decisions.h"
+#include "server/rounds/statistics_cohort.h"
 #include "server/rounds/topics.h"
 #include "server/rounds/verification.h"
 #include "server/statistics/statistics_run.h"
@@ -79,8 +80,12 @@ absl::StatusOr<bool> RoundMachine::Step() {
   if (stepped) return true;
   FEDERITY_RETURN_IF_ERROR(
       dependencies_.database.RunInTransaction([&](store::Transaction& transaction) -> absl::Status {
-        FEDERITY_ASSIGN_OR_RETURN(stepped, statistics::StepRun(transaction, dependencies_.sign,
-                                                               dependencies_.clock.Now()));
+        const absl::Time now = dependencies_.clock.Now();
+        const auto recruit = [&](store::Transaction& within, const statistics::RunRow& run) {
+          return RecruitForStatistics(within, run, options_.recruit_grace, now);
+        };
+        FEDERITY_ASSIGN_OR_RETURN(
+            stepped, statistics::StepRun(transaction, recruit, dependencies_.sign, now));
         return absl::OkStatus();
       }));
   return stepped;
@@ -108,10 +113,10 @@ absl::StatusOr<absl::Time> RoundMachine::NextDue() {
         FEDERITY_ASSIGN_OR_RETURN(
             const store::Row row,
             transaction.QueryOne("SELECT min(due_at) FROM rounds WHERE due_at IS NOT NULL"));
-        FEDERITY_ASSIGN_OR_RETURN(const std::optional<absl::Time> deadline,
-                                  statistics::NextDeadline(transaction));
+        FEDERITY_ASSIGN_OR_RETURN(const std::optional<absl::Time> run_due,
+                                  statistics::NextDue(transaction));
         due = std::min(row.OptionalTime(0).value_or(absl::InfiniteFuture()),
-                       deadline.value_or(absl::InfiniteFuture()));
+                       run_due.value_or(absl::InfiniteFuture()));
         return absl::OkStatus();
       }));
   return due;
@@ -149,14 +154,12 @@ absl::Status RoundMachine::Recruit(store::Transaction& transaction, RoundRow& ro
   FEDERITY_ASSIGN_OR_RETURN(
       std::vector<Candidate> candidates,
       ListCandidates(transaction, round.repository, round.plan_digest, base.program_digest, now));
-  RecruitingView view{.created = round.created,
-                      .recruit_deadline = round.recruit_deadline,
-                      .min_contributions = round.min_contributions,
-                      .recruits = {}};
-  for (const Candidate& candidate : candidates) {
-    view.recruits.push_back({candidate.organization, candidate.readiness == Readiness::kReady});
-  }
-  const RecruitingDecision decision = DecideRecruiting(view, now, options_.recruit_grace);
+  const RecruitingDecision decision =
+      DecideRecruiting({.created = round.created,
+                        .recruit_deadline = round.recruit_deadline,
+                        .min_contributions = round.min_contributions,
+                        .recruits = RecruitsOf(candidates)},
+                       now, options_.recruit_grace);
   if (!decision.event.has_value()) return SetDue(transaction, round, decision.due);
   if (*decision.event == RoundEvent::kTooFew) {
     return MoveRound(transaction, round, RoundEvent::kTooFew,

@@ -19,8 +19,8 @@ class RoundMachine {
  public:
   RoundMachine(const RoundDependencies& dependencies, RoundOptions options);
 
-  // One transition (or one look) of a due round, or the end of a due statistics
-  // run; false if nothing is due.
+  // One transition (or one look) of a due round or statistics run; false if nothing
+  // is due.
   absl::StatusOr<bool> Step();
   // See verification.h and merging.h.
   absl::StatusOr<bool> VerifyOne();

@@ -19,9 +19,13 @@ constexpr absl::Duration kLeastPause = absl::Milliseconds(20);
 }  // namespace
 
 RoundWorker::RoundWorker(const RoundDependencies& dependencies, RoundOptions options)
-    : database_(dependencies.database),
-      clock_(dependencies.clock),
-      machine_(dependencies, std::move(options)) {}
+    : database_(dependencies.database), clock_(dependencies.clock), machine_(dependencies, [&] {
+        options.stopping = [this] {
+          absl::MutexLock lock(&mutex_);
+          return stopping_;
+        };
+        return std::move(options);
+      }()) {}
 
 RoundWorker::~RoundWorker() { Stop(); }
 

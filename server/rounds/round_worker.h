@@ -29,8 +29,8 @@ class RoundWorker {
   RoundWorker& operator=(const RoundWorker&) = delete;
 
   void Start();
-  // Ends the threads after the step that each is in. Work under way is left to
-  // its lease.
+  // Ends the threads after the step, or the block of a merge or verification, that
+  // each is in. Work under way is given back.
   void Stop();
 
   RoundMachine& machine() { return machine_; }
@@ -44,9 +44,9 @@ class RoundWorker {
 
   store::Database& database_;
   const Clock& clock_;
-  RoundMachine machine_;
   absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  RoundMachine machine_;
   int64_t wakes_ ABSL_GUARDED_BY(mutex_) = 0;  // grows with each wake-up
   std::unique_ptr<store::Subscription> subscription_;
   std::vector<std::thread> threads_;

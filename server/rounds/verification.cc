@@ -98,9 +98,20 @@ absl::StatusOr<aggregation::DeltaFacts> Check(const RoundDependencies& dependenc
   FEDERITY_RETURN_IF_ERROR(delta.status());
   absl::Time renew_at = dependencies.clock.Now() + options.lease / 3;
   return aggregation::CheckDelta(**delta, header.spec, work.max_update_norm, [&]() -> absl::Status {
+    if (options.is_stopping()) return absl::CancelledError("the coordinator shuts down");
     if (dependencies.clock.Now() < renew_at) return absl::OkStatus();
     renew_at = dependencies.clock.Now() + options.lease / 3;
     return Renew(dependencies, options, work);
+  });
+}
+
+// Whoever comes next need not wait for the lease's end.
+absl::Status GiveBack(const RoundDependencies& dependencies, const Work& work) {
+  return dependencies.database.RunInTransaction([&](store::Transaction& transaction) {
+    return transaction
+        .Execute("UPDATE contributions SET lease_until = NULL WHERE id = $1 AND lease_token = $2",
+                 store::Params().Text(work.id).Int(work.token))
+        .status();
   });
 }
 
@@ -164,6 +175,10 @@ absl::StatusOr<bool> VerifyOne(const RoundDependencies& dependencies, const Roun
   // A delta that the disk lost can't be merged; its round must not wait for it.
   const bool refused = aggregation::IsRefusal(facts.status()) ||
                        ReasonOf(facts.status()) == v1::ERROR_REASON_BLOB_CORRUPT;
+  if (absl::IsCancelled(facts.status()) && options.is_stopping()) {
+    FEDERITY_RETURN_IF_ERROR(GiveBack(dependencies, *work));
+    return false;
+  }
   if (absl::IsCancelled(facts.status())) return true;
   if (!facts.ok() && !refused) return facts.status();
   FEDERITY_RETURN_IF_ERROR(

@@ -1,5 +1,6 @@
 #include "server/statistics/statistics_run.h"
 
+#include <algorithm>
 #include <set>
 
 #include "common/base/errors.h"
@@ -11,19 +12,18 @@
 #include "server/membership/conversions.h"
 #include "server/repositories/plans.h"
 #include "server/repositories/repositories.h"
-#include "server/statistics/sums_codec.h"
 
 namespace federity::statistics {
 namespace {
 
-constexpr std::string_view kSignatureLabel = "federity/standardisation/v1";
 // Whoever starts or ends something wakes the round workers by this.
 constexpr std::string_view kWorkerTopic = "rounds";
 constexpr size_t kMaxReasonBytes = 2000;
 
 constexpr char kSelectRuns[] =
     "SELECT s.repository, p.organization, p.name, s.number, s.state, s.plan_digest, "
-    "s.standardisation_digest, s.failure, s.created_at, s.deadline, "
+    "s.standardisation_digest, s.failure, s.created_at, s.deadline, s.recruiting, "
+    "s.failure_members, "
     "(SELECT count(*) FROM statistics_answers a WHERE a.repository = s.repository AND "
     " a.run = s.number), "
     "(SELECT count(*) FROM statistics_answers a WHERE a.repository = s.repository AND "
@@ -47,9 +47,11 @@ RunRow ReadRun(const store::Row& row) {
   run.failure = row.Text(7);
   run.created = row.Time(8);
   run.deadline = row.Time(9);
-  run.asked = row.Int(10);
-  run.answered = row.Int(11);
-  run.abstained = row.Int(12);
+  run.recruiting = row.Bool(10);
+  run.failure_members = row.Text(11);
+  run.asked = row.Int(12);
+  run.answered = row.Int(13);
+  run.abstained = row.Int(14);
   return run;
 }
 
@@ -83,13 +85,18 @@ absl::StatusOr<Plan> PlanOf(store::Transaction& transaction, std::string_view re
   return row.Parse();
 }
 
-// The sums of a request; an empty result is an abstention.
-absl::StatusOr<std::vector<FixedFeatureSums>> ReadRequest(
-    const v1::SubmitStatisticsRequest& request, size_t features) {
+std::vector<FixedFeatureSums> SumsOf(const v1::SubmitStatisticsRequest& request) {
   std::vector<FixedFeatureSums> sums;
   for (const v1::FeatureSums& feature : request.features()) {
     sums.push_back({feature.sum(), feature.sum_of_squares(), feature.count()});
   }
+  return sums;
+}
+
+// The sums of a request; an empty result is an abstention.
+absl::StatusOr<std::vector<FixedFeatureSums>> ReadRequest(
+    const v1::SubmitStatisticsRequest& request, size_t features) {
+  std::vector<FixedFeatureSums> sums = SumsOf(request);
   if (sums.empty()) return sums;
   if (sums.size() != features) {
     return InvalidArgument("features", StrCat("must be one for each of the plan's ", features,
@@ -109,44 +116,33 @@ absl::StatusOr<std::vector<FixedFeatureSums>> ReadRequest(
 std::string RunRow::name() const { return StrCat(repository_name, "/statistics/", number); }
 
 absl::StatusOr<RunRow> StartRun(store::Transaction& transaction, std::string_view repository,
-                                const std::vector<Asked>& asked, std::string_view creator,
-                                absl::Time now) {
+                                int64_t organizations, std::string_view creator, absl::Time now) {
   FEDERITY_ASSIGN_OR_RETURN(
       const repositories::RepositoryRow row,
       repositories::GetRepository(transaction, repository, repositories::Lock::kForUpdate));
   FEDERITY_ASSIGN_OR_RETURN(const Plan plan, PlanOf(transaction, repository, row.plan_digest));
   FEDERITY_RETURN_IF_ERROR(CheckPlan(plan));
   FEDERITY_RETURN_IF_ERROR(CheckNoRunCollects(transaction, repository));
-  std::set<std::string> organizations;
-  for (const Asked& agent : asked) organizations.insert(agent.organization);
-  const auto possible = static_cast<int64_t>(organizations.size());
-  if (possible < plan.round.min_contributions) {
+  if (organizations < plan.round.min_contributions) {
     return Error(
         v1::ERROR_REASON_TOO_FEW_MEMBERS,
         StrCat("Statistics need the sums of ", plan.round.min_contributions,
-               " organisations; connected and approved agents belong to ", possible, "."),
-        {{"required", StrCat(plan.round.min_contributions)}, {"possible", StrCat(possible)}});
+               " organisations; agents of ", organizations, " could ever take part."),
+        {{"required", StrCat(plan.round.min_contributions)}, {"possible", StrCat(organizations)}});
   }
   FEDERITY_ASSIGN_OR_RETURN(
       const store::Row inserted,
       transaction.QueryOne(
-          "INSERT INTO statistics_runs (repository, number, state, plan_digest, creator, "
-          "created_at, deadline) SELECT $1, coalesce(max(number), 0) + 1, 1, $2, $3, $4, $5 "
-          "FROM statistics_runs WHERE repository = $1 RETURNING number",
+          "INSERT INTO statistics_runs (repository, number, state, recruiting, plan_digest, "
+          "creator, created_at, due_at, deadline) "
+          "SELECT $1, coalesce(max(number), 0) + 1, 1, true, $2, $3, $4, $4, $5 FROM "
+          "statistics_runs WHERE repository = $1 RETURNING number",
           store::Params()
               .Text(repository)
               .Text(row.plan_digest)
               .Text(creator)
               .Time(now)
-              .Time(now + kRunTime)));
-  for (const Asked& agent : asked) {
-    FEDERITY_RETURN_IF_ERROR(
-        transaction
-            .Execute("INSERT INTO statistics_answers (repository, run, member) VALUES ($1, $2, $3)",
-                     store::Params().Text(repository).Int(inserted.Int(0)).Text(agent.member))
-            .status());
-  }
-  FEDERITY_RETURN_IF_ERROR(transaction.Notify(repositories::RepositoryTopic(repository)));
+              .Time(now + std::min(plan.round.recruit_deadline, kRecruitTime))));
   FEDERITY_RETURN_IF_ERROR(transaction.Notify(kWorkerTopic));
   return GetRun(transaction, repository, inserted.Int(0));
 }
@@ -194,7 +190,9 @@ absl::Status SubmitAnswer(store::Transaction& transaction, std::string_view repo
   store::Params params;
   params.Text(repository).Int(number).Text(member).Time(now);
   if (!sums.empty()) {
-    params.Text("").Text(FormatSums(sums));
+    v1::SubmitStatisticsRequest kept;
+    *kept.mutable_features() = request.features();
+    params.Text("").Bytes(kept.SerializeAsString());
   } else {
     params.Text(request.abstain_reason().empty() ? StrCat("fewer than ", kMinRows, " rows")
                                                  : request.abstain_reason());
@@ -206,11 +204,52 @@ absl::Status SubmitAnswer(store::Transaction& transaction, std::string_view repo
                    "WHERE repository = $1 AND run = $2 AND member = $3",
                    params)
           .status());
+  FEDERITY_RETURN_IF_ERROR(
+      transaction
+          .Execute("UPDATE statistics_runs SET due_at = $3 WHERE repository = $1 AND number = $2 "
+                   "AND NOT EXISTS (SELECT 1 FROM statistics_answers WHERE repository = $1 AND "
+                   "run = $2 AND answered_at IS NULL)",
+                   store::Params().Text(repository).Int(number).Time(now))
+          .status());
   FEDERITY_RETURN_IF_ERROR(transaction.Notify(repositories::RepositoryTopic(repository)));
   return transaction.Notify(kWorkerTopic);
 }
 
 namespace {
+
+absl::Status SetDue(store::Transaction& transaction, const RunRow& run, absl::Time due) {
+  return transaction
+      .Execute("UPDATE statistics_runs SET due_at = $3 WHERE repository = $1 AND number = $2",
+               store::Params().Text(run.repository).Int(run.number).Time(due))
+      .status();
+}
+
+absl::Status Ask(store::Transaction& transaction, const RunRow& run,
+                 const std::vector<Asked>& asked, absl::Time now) {
+  for (const Asked& agent : asked) {
+    FEDERITY_RETURN_IF_ERROR(
+        transaction
+            .Execute("INSERT INTO statistics_answers (repository, run, member) VALUES ($1, $2, $3)",
+                     store::Params().Text(run.repository).Int(run.number).Text(agent.member))
+            .status());
+  }
+  FEDERITY_RETURN_IF_ERROR(
+      transaction
+          .Execute("UPDATE statistics_runs SET recruiting = false, due_at = $3, deadline = $3 "
+                   "WHERE repository = $1 AND number = $2",
+                   store::Params().Text(run.repository).Int(run.number).Time(now + kRunTime))
+          .status());
+  return transaction.Notify(repositories::RepositoryTopic(run.repository));
+}
+
+absl::StatusOr<bool> AllAnswered(store::Transaction& transaction, const RunRow& run) {
+  FEDERITY_ASSIGN_OR_RETURN(
+      const std::optional<store::Row> open,
+      transaction.QueryOptional("SELECT 1 FROM statistics_answers WHERE repository = $1 AND "
+                                "run = $2 AND answered_at IS NULL LIMIT 1",
+                                store::Params().Text(run.repository).Int(run.number)));
+  return !open.has_value();
+}
 
 // The frozen values, or why there are none (FAILED_PRECONDITION).
 absl::StatusOr<StandardisationValues> Freeze(store::Transaction& transaction, const RunRow& run) {
@@ -226,7 +265,7 @@ absl::StatusOr<StandardisationValues> Freeze(store::Transaction& transaction, co
   FEDERITY_ASSIGN_OR_RETURN(const Plan plan, plan_row->Parse());
   FEDERITY_ASSIGN_OR_RETURN(
       const store::Rows rows,
-      transaction.Execute("SELECT m.organization, a.sums::text FROM statistics_answers a "
+      transaction.Execute("SELECT m.organization, a.sums FROM statistics_answers a "
                           "JOIN members m ON m.id = a.member WHERE a.repository = $1 "
                           "AND a.run = $2 AND a.sums IS NOT NULL ORDER BY a.member",
                           store::Params().Text(run.repository).Int(run.number)));
@@ -234,8 +273,9 @@ absl::StatusOr<StandardisationValues> Freeze(store::Transaction& transaction, co
   std::vector<std::vector<FixedFeatureSums>> contributions;
   for (const store::Row& row : rows) {
     organizations.insert(row.Text(0));
-    FEDERITY_ASSIGN_OR_RETURN(std::vector<FixedFeatureSums> sums, ParseSums(row.Text(1)));
-    contributions.push_back(std::move(sums));
+    v1::SubmitStatisticsRequest kept;
+    if (!kept.ParseFromString(row.Bytes(1))) return absl::InternalError("kept sums do not parse");
+    contributions.push_back(SumsOf(kept));
   }
   const auto answered = static_cast<int64_t>(organizations.size());
   if (answered < plan.round.min_contributions) {
@@ -252,18 +292,19 @@ absl::StatusOr<StandardisationValues> Freeze(store::Transaction& transaction, co
 
 absl::Status EndRun(store::Transaction& transaction, const RunRow& run,
                     const std::optional<std::string>& digest, std::string_view failure,
-                    absl::Time now) {
+                    std::string_view failure_members, absl::Time now) {
   FEDERITY_RETURN_IF_ERROR(
       transaction
           .Execute(
               "UPDATE statistics_runs SET state = $3, standardisation_digest = $4, "
-              "failure = $5 WHERE repository = $1 AND number = $2",
+              "failure = $5, failure_members = $6 WHERE repository = $1 AND number = $2",
               store::Params()
                   .Text(run.repository)
                   .Int(run.number)
                   .Int(digest.has_value() ? v1::StatisticsRun::FROZEN : v1::StatisticsRun::FAILED)
                   .OptionalText(digest)
-                  .Text(failure))
+                  .Text(failure)
+                  .Text(failure_members))
           .status());
   FEDERITY_RETURN_IF_ERROR(
       transaction
@@ -289,37 +330,52 @@ absl::Status EndRun(store::Transaction& transaction, const RunRow& run,
 
 }  // namespace
 
-absl::StatusOr<bool> StepRun(store::Transaction& transaction, const Sign& sign, absl::Time now) {
+absl::StatusOr<bool> StepRun(store::Transaction& transaction, const Recruit& recruit,
+                             const Sign& sign, absl::Time now) {
   FEDERITY_ASSIGN_OR_RETURN(
       const std::optional<store::Row> row,
-      transaction.QueryOptional(
-          StrCat(kSelectRuns,
-                 "WHERE s.state = 1 AND (s.deadline <= $1 OR NOT EXISTS (SELECT 1 FROM "
-                 "statistics_answers a WHERE a.repository = s.repository AND a.run = s.number "
-                 "AND a.answered_at IS NULL)) ORDER BY s.deadline LIMIT 1 "
-                 "FOR UPDATE OF s SKIP LOCKED"),
-          store::Params().Time(now)));
+      transaction.QueryOptional(StrCat(kSelectRuns,
+                                       "WHERE s.state = 1 AND s.due_at <= $1 ORDER BY s.due_at "
+                                       "LIMIT 1 FOR UPDATE OF s SKIP LOCKED"),
+                                store::Params().Time(now)));
   if (!row.has_value()) return false;
   const RunRow run = ReadRun(*row);
+  if (run.recruiting) {
+    FEDERITY_ASSIGN_OR_RETURN(const Recruited recruited, recruit(transaction, run));
+    if (recruited.look_again.has_value()) {
+      FEDERITY_RETURN_IF_ERROR(SetDue(transaction, run, *recruited.look_again));
+    } else if (recruited.asked.empty()) {
+      FEDERITY_RETURN_IF_ERROR(EndRun(transaction, run, std::nullopt, recruited.failure,
+                                      recruited.failure_members, now));
+    } else {
+      FEDERITY_RETURN_IF_ERROR(Ask(transaction, run, recruited.asked, now));
+    }
+    return true;
+  }
+  FEDERITY_ASSIGN_OR_RETURN(const bool all_answered, AllAnswered(transaction, run));
+  if (!all_answered && now < run.deadline) {
+    FEDERITY_RETURN_IF_ERROR(SetDue(transaction, run, run.deadline));
+    return true;
+  }
   const absl::StatusOr<StandardisationValues> values = Freeze(transaction, run);
   if (absl::IsFailedPrecondition(values.status())) {
     FEDERITY_RETURN_IF_ERROR(
-        EndRun(transaction, run, std::nullopt, ToStd(values.status().message()), now));
+        EndRun(transaction, run, std::nullopt, ToStd(values.status().message()), "", now));
     return true;
   }
   FEDERITY_RETURN_IF_ERROR(values.status());
-  const std::string signature = sign(kSignatureLabel, StandardisationDigest(*values).view());
+  const std::string signature = sign(kStandardisationLabel, StandardisationDigest(*values).view());
   FEDERITY_ASSIGN_OR_RETURN(
       const std::string digest,
       repositories::SetStandardisation(transaction, run.repository, *values, signature, now));
-  FEDERITY_RETURN_IF_ERROR(EndRun(transaction, run, digest, "", now));
+  FEDERITY_RETURN_IF_ERROR(EndRun(transaction, run, digest, "", "", now));
   return true;
 }
 
-absl::StatusOr<std::optional<absl::Time>> NextDeadline(store::Transaction& transaction) {
+absl::StatusOr<std::optional<absl::Time>> NextDue(store::Transaction& transaction) {
   FEDERITY_ASSIGN_OR_RETURN(
       const store::Row row,
-      transaction.QueryOne("SELECT min(deadline) FROM statistics_runs WHERE state = 1"));
+      transaction.QueryOne("SELECT min(due_at) FROM statistics_runs WHERE state = 1"));
   return row.OptionalTime(0);
 }
 

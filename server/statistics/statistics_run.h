@@ -16,15 +16,18 @@
 
 namespace federity::statistics {
 
-// Federated statistics: COLLECTING until every agent that was asked has answered
-// or the deadline passed, then FROZEN (a signed standardisation is in force) or
-// FAILED. The sums are exact integers, so the result does not depend on the
-// order of answers; they are deleted when the run ends. All functions work
-// within the caller's transaction.
+// Federated statistics: COLLECTING until agents are ready and every one that was
+// asked has answered, or the deadline of either passed; then FROZEN (a signed
+// standardisation is in force) or FAILED. The sums are exact integers, so the
+// result does not depend on the order of answers; they are deleted when the run
+// ends. All functions work within the caller's transaction.
 
 // A contributor with fewer values than this of some feature abstains: sums over
 // few rows tell about single ones.
 inline constexpr int64_t kMinRows = 20;
+// How long agents have to get ready, unless the plan's rounds wait less, and then
+// to answer.
+inline constexpr absl::Duration kRecruitTime = absl::Minutes(2);
 inline constexpr absl::Duration kRunTime = absl::Minutes(2);
 
 struct RunRow {
@@ -36,8 +39,10 @@ struct RunRow {
   std::string plan_digest;
   std::optional<std::string> standardisation_digest;
   std::string failure;
+  std::string failure_members;  // for maintainers: who was not ready
+  bool recruiting = false;
   absl::Time created;
-  absl::Time deadline;
+  absl::Time deadline;  // of recruiting, then of the answers
   int64_t asked = 0;
   int64_t answered = 0;  // with sums
   int64_t abstained = 0;
@@ -48,17 +53,16 @@ struct RunRow {
 // An agent that is connected and has approved plan and program.
 struct Asked {
   std::string member;  // UUID
-  std::string organization;
 };
 
-// Starts a run over these agents.
+// Starts a run, which recruits. `organizations` is how many have agents that could
+// ever take part.
 //   PLAN_INVALID          the plan does not standardise by federated statistics
 //   ROUND_IN_PROGRESS     another run collects
 //   TOO_FEW_MEMBERS       fewer organisations than round.min_contributions
 // Locks the repository's row.
 absl::StatusOr<RunRow> StartRun(store::Transaction& transaction, std::string_view repository,
-                                const std::vector<Asked>& asked, std::string_view creator,
-                                absl::Time now);
+                                int64_t organizations, std::string_view creator, absl::Time now);
 
 // NOT_FOUND. Number 0 is the newest.
 absl::StatusOr<RunRow> GetRun(store::Transaction& transaction, std::string_view repository,
@@ -73,13 +77,22 @@ absl::Status SubmitAnswer(store::Transaction& transaction, std::string_view repo
                           std::string_view member, int64_t number,
                           const v1::SubmitStatisticsRequest& request, absl::Time now);
 
-// Ends one run whose time has come; false if there is none. `sign` is the
-// coordinator's signature.
+// Looks at one run that is due: asks its agents, or ends it; false if none is due.
+// `recruit` says whom a run that recruits asks; `sign` is the coordinator's
+// signature.
+struct Recruited {
+  std::vector<Asked> asked;
+  std::optional<absl::Time> look_again;  // not yet
+  std::string failure;                   // nobody: why, and who was not ready
+  std::string failure_members;
+};
+using Recruit = std::function<absl::StatusOr<Recruited>(store::Transaction&, const RunRow&)>;
 using Sign = std::function<std::string(std::string_view label, std::string_view message)>;
-absl::StatusOr<bool> StepRun(store::Transaction& transaction, const Sign& sign, absl::Time now);
+absl::StatusOr<bool> StepRun(store::Transaction& transaction, const Recruit& recruit,
+                             const Sign& sign, absl::Time now);
 
-// When StepRun must look next for its deadline; nullopt: nothing collects.
-absl::StatusOr<std::optional<absl::Time>> NextDeadline(store::Transaction& transaction);
+// When StepRun must look next; nullopt: nothing collects.
+absl::StatusOr<std::optional<absl::Time>> NextDue(store::Transaction& transaction);
 
 }  // namespace federity::statistics
 

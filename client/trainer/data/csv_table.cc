@@ -1,6 +1,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <optional>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "client/trainer/failure.h"
 #include "common/base/status_macros.h"
 #include "common/base/strings.h"
+#include "common/plan/standardisation.h"
 
 namespace federity::trainer {
 namespace {
@@ -76,6 +78,7 @@ bool ParseRow(const std::vector<std::string>& fields, const Columns& columns, co
     problems.Add(row, "", StrCat("has ", fields.size(), " fields; the header has ", columns.count));
     return false;
   }
+  const bool summed = plan.data.standardise == Plan::Standardise::kFederated;
   bool good = true;
   for (size_t i = 0; i < columns.features.size(); ++i) {
     const std::string& text = fields[columns.features[i]];
@@ -85,7 +88,13 @@ bool ParseRow(const std::vector<std::string>& fields, const Columns& columns, co
       problems.Add(row, plan.data.features[i],
                    "the value is missing (data.missing is \"refuse\" in the plan)");
       good = false;
-    } else if (const auto number = ParseNumber(text)) {
+    } else if (const auto number = ParseNumber(text);
+               number && summed && std::abs(*number) > kMaxStatisticsValue) {
+      problems.Add(row, plan.data.features[i],
+                   "is beyond 2^44 (about 1.8e13), too large for federated statistics; give the "
+                   "column another unit");
+      good = false;
+    } else if (number) {
       values[i] = *number;
     } else {
       problems.Add(row, plan.data.features[i], "is not a finite number with a decimal dot");

@@ -141,7 +141,9 @@ absl::StatusOr<std::vector<FixedFeatureSums>> SumSources(std::span<const DataSou
     rows.insert(rows.end(), values.begin(), values.end());
   };
   FEDERITY_RETURN_IF_ERROR(ReadAll(sources, plan, consume, progress));
-  return ComputeFeatureSums(rows, static_cast<size_t>(plan.input_size()));
+  auto sums = ComputeFeatureSums(rows, static_cast<size_t>(plan.input_size()));
+  if (!sums.ok()) return Failure(kDataInvalid, ToStd(sums.status().message()));
+  return sums;
 }
 
 }  // namespace federity::trainer

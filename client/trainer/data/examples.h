@@ -60,6 +60,7 @@ absl::StatusOr<DataReport> CheckSource(const DataSource& source, const Plan& pla
                                        int64_t max_problems, const ReadProgress& progress);
 
 // Sums over all rows before standardisation, missing values left out.
+// DATA_INVALID as LoadExamples, and for more than kMaxStatisticsRows rows.
 absl::StatusOr<std::vector<FixedFeatureSums>> SumSources(std::span<const DataSource> sources,
                                                          const Plan& plan,
                                                          const ReadProgress& progress);

@@ -41,6 +41,7 @@ TEST_CASE_METHOD(Fixture, "A link makes a member whose certificate works", "[mem
   CHECK(joined->member().organization_display_name() == "St. Luke");
   CHECK(joined->member().approval() == v1::APPROVAL_STATE_NONE);
   CHECK(joined->member().contribution_key() == joiner.key.public_key());
+  CHECK(joined->coordinator_key() == api.authority().signing_public_key());
 
   const auto caller =
       GetCaller(api.MakeChannel(joined->certificate_chain(), joiner.tls.private_key_pem));
@@ -148,6 +149,46 @@ TEST_CASE_METHOD(Fixture, "Secrets that are no invitation's all look the same", 
     CHECK(Reason(result) == v1::ERROR_REASON_INVITATION_INVALID);
   }
   CHECK(Members() == 0);
+}
+
+TEST_CASE_METHOD(Fixture, "Refused joins are audited, without the link and not without end",
+                 "[membership]") {
+  const auto rows = [&] {
+    return api.Sql(
+        "SELECT resource, outcome, details->>'attempts', scope_repository IS NOT NULL, "
+        "details::text FROM audit_events WHERE actor = 'outsider' ORDER BY id");
+  };
+  const std::string link = Link(v1::ROLE_CONTRIBUTOR, v1::MEMBER_KIND_AGENT);
+  const Joiner joiner;
+  const std::string secret(16, 'x');
+  for (int i = 0; i < 5; ++i) {
+    (void)Join(api, link, Joiner(), v1::MEMBER_KIND_PERSON);
+    // Unknown links share a row, whatever they are.
+    (void)SendJoin(
+        api, joiner.Request(std::string(16, static_cast<char>('a' + i)), v1::MEMBER_KIND_PERSON));
+  }
+  REQUIRE(rows().size() == 2);
+  CHECK(rows()[0].Text(0).starts_with(StrCat(kHeart, "/invitations/")));
+  CHECK(rows()[0].Text(1) == "INVITATION_KIND_MISMATCH");
+  CHECK(rows()[0].Text(2) == "1");
+  CHECK(rows()[0].Bool(3));
+  CHECK(rows()[1].Text(0) == "server");
+  CHECK(rows()[1].Text(1) == "INVITATION_INVALID");
+  CHECK_FALSE(rows()[1].Bool(3));
+  CHECK(rows()[1].Text(4) == R"({"attempts": "1"})");
+  // Those that were left out are counted by the next row.
+  api.clock().Advance(absl::Minutes(10));
+  (void)SendJoin(api, joiner.Request(secret, v1::MEMBER_KIND_PERSON));
+  REQUIRE(rows().size() == 3);
+  CHECK(rows()[2].Text(2) == "5");
+
+  REQUIRE(Join(api, link, Joiner(), v1::MEMBER_KIND_AGENT).ok());
+  (void)Join(api, link, Joiner(), v1::MEMBER_KIND_AGENT);
+  api.clock().Advance(absl::Hours(24 * 7));
+  (void)Join(api, link, Joiner(), v1::MEMBER_KIND_AGENT);
+  REQUIRE(rows().size() == 5);
+  CHECK(rows()[3].Text(1) == "INVITATION_USED");
+  CHECK(rows()[4].Text(1) == "INVITATION_EXPIRED");
 }
 
 TEST_CASE_METHOD(Fixture, "Malformed joins are refused and redeem nothing", "[membership]") {

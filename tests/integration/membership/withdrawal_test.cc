@@ -1,6 +1,8 @@
 // What removal does to rounds, on rows as V0003 has them.
 
 #include <catch2/catch.hpp>
+#include <chrono>
+#include <semaphore>
 
 #include "tests/integration/membership/membership_client.h"
 
@@ -78,6 +80,16 @@ TEST_CASE_METHOD(Fixture, "A removed member's contribution is left out of an ope
   // A merge that has begun is fenced off.
   CHECK(row.Int(1) == (round == kMerging ? 8 : 7));
   CHECK(row.Bool(2) == (round == kMerging));
+}
+
+TEST_CASE_METHOD(Fixture, "Leaving wakes the round machine", "[membership]") {
+  Round(1, kTraining);
+  Contribution(1, kAssigned);
+  std::counting_semaphore<> woken(0);
+  const auto subscription = api.database().Subscribe("rounds", [&] { woken.release(); });
+  REQUIRE(woken.try_acquire_for(std::chrono::seconds(20)));  // the first connection calls
+  REQUIRE(Remove(agent->channel, agent->name).ok());
+  CHECK(woken.try_acquire_for(std::chrono::seconds(20)));
 }
 
 TEST_CASE_METHOD(Fixture, "What is merged stays attributed", "[membership]") {

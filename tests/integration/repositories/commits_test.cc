@@ -302,28 +302,30 @@ TEST_CASE_METHOD(RepositoryFixture, "A revert is a new commit", "[commits]") {
   CHECK(commit.version() == 4);
 }
 
-TEST_CASE_METHOD(RepositoryFixture, "Metrics show from three members on, examples as buckets",
+TEST_CASE_METHOD(RepositoryFixture, "Metrics show from three organisations on, examples as buckets",
                  "[commits]") {
   const v1::Commit commit = MustPush("", "program", Weights({1, 2}));
   api_.Sql("UPDATE commits SET examples = 455 WHERE repository = $1", store::Params().Text(id_));
   const Member viewer = MakeMember(v1::ROLE_VIEWER);
-  for (int i = 1; i <= 3; ++i) {
+  // Three workstations of one hospital are one voice.
+  const char* const organizations[] = {"st-luke", "st-luke", "st-luke", "mercy", "st-anne"};
+  for (int i = 0; i < 5; ++i) {
     CHECK(!Log(owner_, name_).commits(0).has_metrics());
-    const Member member = MakeMember(v1::ROLE_CONTRIBUTOR);
+    const Member member = MakeMember(v1::ROLE_CONTRIBUTOR, organizations[i]);
     api_.Sql(
         "INSERT INTO evaluations (repository, commit, member, examples, loss_sum, confusion, "
         "created_at) VALUES ($1, $2, $3, $4, 0.5, ARRAY[1, 2, 3, 10]::bigint[], now())",
-        store::Params().Text(id_).Text(commit.digest()).Text(member.id).Int(10 * i));
+        store::Params().Text(id_).Text(commit.digest()).Text(member.id).Int(10 + i));
   }
   v1::Commit shown;
   REQUIRE(GetCommit(viewer, "head", &shown) == absl::OkStatus());
   REQUIRE(shown.has_metrics());
   CHECK(shown.metrics().examples() == 60);
-  CHECK(shown.metrics().loss_sum() == 1.5);
-  CHECK(shown.metrics().contributors() == 3);
+  CHECK(shown.metrics().loss_sum() == 2.5);
+  CHECK(shown.metrics().contributors() == 5);
   CHECK(std::vector<int64_t>(shown.metrics().confusion().begin(),
                              shown.metrics().confusion().end()) ==
-        std::vector<int64_t>{3, 6, 9, 30});
+        std::vector<int64_t>{5, 10, 15, 50});
   CHECK(shown.examples() == 100);
   CHECK(Log(owner_, name_).commits(0).examples() == 455);
 }

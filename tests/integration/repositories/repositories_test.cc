@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <chrono>
+#include <semaphore>
 
 #include "common/plan/plan.h"
 #include "server/repositories/plans.h"
@@ -221,9 +223,15 @@ TEST_CASE_METHOD(RepositoryFixture, "A deleted repository is gone for everybody"
     CheckReason(Call(*stub, &v1::RepositoryService::Stub::DeleteRepository, request, &empty),
                 v1::ERROR_REASON_ROLE_REQUIRED);
   }
+  std::counting_semaphore<> woken(0);
+  const auto subscription =
+      api_.database().Subscribe(StrCat("member:", viewer.id), [&] { woken.release(); });
+  REQUIRE(woken.try_acquire_for(std::chrono::seconds(20)));  // the first connection calls
   auto stub = v1::RepositoryService::NewStub(owner_.channel);
   REQUIRE(Call(*stub, &v1::RepositoryService::Stub::DeleteRepository, request, &empty) ==
           absl::OkStatus());
+  // The streams of its members end at once.
+  CHECK(woken.try_acquire_for(std::chrono::seconds(20)));
 
   v1::Repository repository;
   CheckReason(GetRepository(owner_, name_, &repository), v1::ERROR_REASON_NOT_FOUND);

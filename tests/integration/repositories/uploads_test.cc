@@ -28,6 +28,41 @@ class SmallLimits : public RepositoryFixture {
 
 }  // namespace
 
+TEST_CASE_METHOD(RepositoryFixture, "Bytes that arrive are progress in the member's round",
+                 "[uploads]") {
+  MustPush("", "program", Weights({1, 2}));
+  StartRound();
+  const Member agent =
+      api_.MakeMember("st-mary", "heart", v1::ROLE_CONTRIBUTOR, v1::MEMBER_KIND_AGENT);
+  const Member other =
+      api_.MakeMember("st-mary", "heart", v1::ROLE_CONTRIBUTOR, v1::MEMBER_KIND_AGENT, "mercy");
+  const absl::Time start = api_.clock().Now();
+  for (const Member* member : {&agent, &other}) {
+    api_.Sql(
+        "INSERT INTO contributions (id, repository, round, member, state, created_at, "
+        "progress_at, updated_at) VALUES ($1, $2, 1, $3, 1, $4, $4, $4)",
+        store::Params().Text(crypto::RandomUuid()).Text(id_).Text(member->id).Time(start));
+  }
+  const auto progress = [&](const Member& member) {
+    return api_
+        .Sql("SELECT progress_at FROM contributions WHERE member = $1",
+             store::Params().Text(member.id))[0]
+        .Time(0);
+  };
+  const std::string content = Content(2 * kMiB);
+  v1::Upload upload;
+  REQUIRE(CreateUpload(agent, 2 * kMiB, crypto::Sha256(content).ToString(), &upload).ok());
+  const std::string name = upload.name();
+  for (int64_t sent = 0; sent < 2 * kMiB; sent += kMiB) {
+    api_.clock().Advance(absl::Seconds(50));
+    REQUIRE(WriteUpload(agent, name, sent,
+                        std::string_view(content).substr(static_cast<size_t>(sent), kMiB), &upload)
+                .ok());
+    CHECK(absl::AbsDuration(progress(agent) - api_.clock().Now()) < absl::Milliseconds(1));
+  }
+  CHECK(absl::AbsDuration(progress(other) - start) < absl::Milliseconds(1));
+}
+
 TEST_CASE_METHOD(RepositoryFixture, "An upload goes on after a break at its committed size",
                  "[uploads]") {
   const Member contributor = MakeMember(v1::ROLE_CONTRIBUTOR);

@@ -10,6 +10,7 @@
 #include "server/api/round_service.h"
 #include "server/api/statistics_service.h"
 #include "server/rounds/round_worker.h"
+#include "server/statistics/statistics_run.h"
 #include "tests/integration/rounds/round_fixture.h"
 
 namespace federity::testing {
@@ -275,6 +276,18 @@ TEST_CASE("Streams say who is there", "[rounds][api]") {
     CHECK(online() == 0);  // nobody beat
     api.contributions->hub().Beat();
     CHECK(online() == 3);
+    CHECK(api.rig
+              .Sql("SELECT 1 FROM members WHERE kind = 2 AND last_seen_at = $1",
+                   store::Params().Time(api.rig.now()))
+              .size() == 3);
+    // Rows are written once a minute, not with every beat.
+    const absl::Time seen = api.rig.now();
+    api.fixture.clock().Advance(absl::Seconds(30));
+    api.contributions->hub().Beat();
+    CHECK(api.rig
+              .Sql("SELECT 1 FROM members WHERE kind = 2 AND last_seen_at = $1",
+                   store::Params().Time(seen))
+              .size() == 3);
     api.contributions->Drain();
     for (auto& watch : watches) {
       const grpc::Status end = watch->End();
@@ -410,16 +423,24 @@ TEST_CASE("Statistics run over the API", "[rounds][api][statistics]") {
   start.set_parent(api.rig.repository_name());
   start.set_request_id(NewRequestId());
   v1::StatisticsRun run;
-  // Nobody is connected.
-  const absl::Status alone =
-      Call(*statistics, &v1::StatisticsService::Stub::StartStatistics, start, &run);
-  CHECK(ReasonOf(alone) == v1::ERROR_REASON_TOO_FEW_MEMBERS);
-  CHECK(MetadataOf(alone)["members"].find("never connected") != std::string::npos);
+  v1::GetStatisticsRequest get;
+  get.set_name(StrCat(api.rig.repository_name(), "/statistics/latest"));
+  // Nobody comes in time: maintainers read who was away, others do not.
+  REQUIRE(Call(*statistics, &v1::StatisticsService::Stub::StartStatistics, start, &run).ok());
+  CHECK(run.asked() == 0);
+  api.fixture.clock().Advance(statistics::kRecruitTime);
+  api.rig.Step();
+  REQUIRE(Call(*statistics, &v1::StatisticsService::Stub::GetStatistics, get, &run).ok());
+  CHECK(run.state() == v1::StatisticsRun::FAILED);
+  CHECK(run.failure().find("never connected") != std::string::npos);
+  auto member_statistics = v1::StatisticsService::NewStub(api.members[0].channel);
+  REQUIRE(Call(*member_statistics, &v1::StatisticsService::Stub::GetStatistics, get, &run).ok());
+  CHECK(run.failure() == "agents of 0 organisations were ready in time and 3 are needed");
 
   auto watches = api.WatchAll();
   start.set_request_id(NewRequestId());
   REQUIRE(Call(*statistics, &v1::StatisticsService::Stub::StartStatistics, start, &run).ok());
-  CHECK(run.asked() == 3);
+  api.rig.Step();
   std::vector<double> rows;
   for (int i = 0; i < 60; ++i) rows.push_back(i % 7);
   for (size_t i = 0; i < 3; ++i) {
@@ -429,7 +450,7 @@ TEST_CASE("Statistics run over the API", "[rounds][api][statistics]") {
     v1::SubmitStatisticsRequest answer;
     answer.set_name(run.name());
     answer.set_request_id(NewRequestId());
-    for (const FixedFeatureSums& sums : ComputeFeatureSums(rows, 2)) {
+    for (const FixedFeatureSums& sums : *ComputeFeatureSums(rows, 2)) {
       v1::FeatureSums* feature = answer.add_features();
       feature->set_sum(sums.sum);
       feature->set_sum_of_squares(sums.sum_of_squares);
@@ -440,9 +461,8 @@ TEST_CASE("Statistics run over the API", "[rounds][api][statistics]") {
     REQUIRE(Call(*stub, &v1::StatisticsService::Stub::SubmitStatistics, answer, &response).ok());
   }
   api.rig.Step();
-  v1::GetStatisticsRequest get;
-  get.set_name(StrCat(api.rig.repository_name(), "/statistics/latest"));
   REQUIRE(Call(*statistics, &v1::StatisticsService::Stub::GetStatistics, get, &run).ok());
+  CHECK(run.asked() == 3);
   CHECK(run.state() == v1::StatisticsRun::FROZEN);
   CHECK(run.standardisation().examples() == 90);
   // Agents are told, and use it.

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "server/membership/withdrawal.h"
+#include "server/rounds/assignments.h"
 #include "server/rounds/round_worker.h"
 #include "tests/integration/rounds/round_fixture.h"
 
@@ -242,6 +243,77 @@ TEST_CASE("Work of a replica that died is done again after its lease", "[rounds]
   fixture.clock().Advance(absl::Seconds(60));
   CHECK(Require(fixture.machine().MergeOne()));
   CHECK(fixture.Round().state == v1::Round::COMMITTED);
+}
+
+TEST_CASE("Long work ends when the machine stops, and is taken up after a restart", "[rounds]") {
+  RoundFixture fixture;
+  fixture.Start();
+  fixture.ContributeAll();
+  fixture.NewMachine({.stopping = [] { return true; }});
+  CHECK_FALSE(Require(fixture.machine().VerifyOne()));
+  CHECK(fixture.Sql("SELECT 1 FROM contributions WHERE lease_until IS NOT NULL").empty());
+  fixture.NewMachine();
+  while (Require(fixture.machine().VerifyOne())) {
+  }
+  while (Require(fixture.machine().Step())) {
+  }
+  fixture.NewMachine({.stopping = [] { return true; }});
+  CHECK_FALSE(Require(fixture.machine().MergeOne()));
+  CHECK(fixture.Round().state == v1::Round::MERGING);
+  CHECK(fixture.Sql("SELECT 1 FROM rounds WHERE lease_until IS NOT NULL").empty());
+  // No lease is waited for.
+  fixture.NewMachine();
+  fixture.Step();
+  CHECK(fixture.Round().state == v1::Round::COMMITTED);
+}
+
+TEST_CASE("A worker that is stopped stops its long work", "[rounds]") {
+  RoundFixture fixture;
+  rounds::RoundWorker worker(fixture.Dependencies());
+  worker.Start();
+  CHECK_FALSE(worker.machine().options().is_stopping());
+  worker.Stop();
+  CHECK(worker.machine().options().is_stopping());
+}
+
+TEST_CASE("Who has no hold-out is asked once and counts for nobody", "[rounds]") {
+  RoundFixture fixture(RoundFixture::DefaultPlan(), 4);
+  fixture.Start();
+  fixture.ContributeAll();
+  fixture.Step();
+  const auto asked = [&] {
+    size_t members = 0;
+    fixture.Run([&](store::Transaction& transaction) -> absl::Status {
+      FEDERITY_ASSIGN_OR_RETURN(const rounds::RepositoryWork work,
+                                rounds::ReadWork(transaction, fixture.repository()));
+      members = work.evaluation.has_value() ? work.evaluation->members.size() : 0;
+      return absl::OkStatus();
+    });
+    return members;
+  };
+  const auto measure = [&](size_t i, int64_t examples) {
+    v1::Metrics metrics;
+    metrics.set_examples(examples);
+    if (examples > 0) {
+      for (const int64_t count : {examples, int64_t{0}, int64_t{0}, int64_t{0}}) {
+        metrics.add_confusion(count);
+      }
+    }
+    fixture.Run([&](store::Transaction& transaction) {
+      return rounds::SubmitEvaluation(transaction, fixture.repository(), fixture.Head().digest,
+                                      fixture.agents()[i].id, metrics, fixture.now());
+    });
+  };
+  REQUIRE(asked() == 4);
+  measure(0, 0);
+  CHECK(asked() == 3);
+  measure(1, 10);
+  measure(2, 10);
+  CHECK_FALSE(fixture.Head().metrics.has_value());
+  measure(3, 10);
+  CHECK(asked() == 0);
+  REQUIRE(fixture.Head().metrics.has_value());
+  CHECK(fixture.Head().metrics->contributors == 3);
 }
 
 TEST_CASE("A merge that can't succeed fails the round", "[rounds]") {

@@ -4,6 +4,7 @@
 
 #include "common/plan/standardisation.h"
 #include "server/repositories/plans.h"
+#include "server/rounds/statistics_cohort.h"
 #include "server/statistics/statistics_run.h"
 #include "tests/integration/rounds/round_fixture.h"
 
@@ -20,12 +21,13 @@ struct StatisticsFixture : RoundFixture {
   explicit StatisticsFixture(Plan plan = FederatedPlan(), int agents = 3)
       : RoundFixture(std::move(plan), agents) {}
 
+  // Recruits at once if everybody is ready.
   absl::Status StartRun() {
-    std::vector<statistics::Asked> asked;
-    for (const Agent& agent : agents()) asked.push_back({agent.id, agent.organization});
-    return Try([&](store::Transaction& transaction) {
-      return statistics::StartRun(transaction, repository(), asked, agents()[0].id, now()).status();
-    });
+    FEDERITY_RETURN_IF_ERROR(Try([&](store::Transaction& transaction) {
+      return rounds::StartStatistics(transaction, repository(), agents()[0].id, now()).status();
+    }));
+    Step();
+    return absl::OkStatus();
   }
   absl::Status Answer(const Agent& agent, const v1::SubmitStatisticsRequest& request,
                       int64_t run = 1) {
@@ -35,7 +37,7 @@ struct StatisticsFixture : RoundFixture {
   }
   static v1::SubmitStatisticsRequest Sums(const std::vector<double>& rows) {
     v1::SubmitStatisticsRequest request;
-    for (const FixedFeatureSums& sums : ComputeFeatureSums(rows, 2)) {
+    for (const FixedFeatureSums& sums : *ComputeFeatureSums(rows, 2)) {
       v1::FeatureSums* feature = request.add_features();
       feature->set_sum(sums.sum);
       feature->set_sum_of_squares(sums.sum_of_squares);
@@ -87,7 +89,7 @@ TEST_CASE_METHOD(StatisticsFixture, "Federated statistics are those of the poole
   const auto frozen = Current();
   REQUIRE(frozen.has_value());
   // Exactly what one site with all rows would have frozen …
-  auto expected = *FreezeStandardisation({ComputeFeatureSums(pooled, 2)}, 2);
+  auto expected = *FreezeStandardisation({*ComputeFeatureSums(pooled, 2)}, 2);
   CHECK(frozen->values.mean == expected.mean);
   CHECK(frozen->values.sd == expected.sd);
   CHECK(frozen->values.examples == 150);
@@ -165,13 +167,14 @@ TEST_CASE_METHOD(StatisticsFixture, "Answers that make no sense are refused", "[
   v1::SubmitStatisticsRequest request = Sums(Rows(50, 1));
   request.mutable_features()->RemoveLast();
   CHECK(ReasonOf(Answer(agents()[0], request)) == v1::ERROR_REASON_INVALID_ARGUMENT);
-  for (const char* sum : {"", "abc", "1e9", "0x10", "999999999999999999999999999999999999999999"}) {
+  for (const std::string& sum : {std::string(), std::string("1000"), std::string(17, '\0'),
+                                 std::string(16, '\x7f'), std::string(1 << 16, '9')}) {
     request = Sums(Rows(50, 1));
     request.mutable_features(0)->set_sum(sum);
     CHECK(ReasonOf(Answer(agents()[0], request)) == v1::ERROR_REASON_INVALID_ARGUMENT);
   }
   request = Sums(Rows(50, 1));
-  request.mutable_features(1)->set_sum_of_squares("0");  // a variance below zero
+  request.mutable_features(1)->set_sum_of_squares(std::string(32, '\0'));  // a variance below zero
   CHECK(ReasonOf(Answer(agents()[0], request)) == v1::ERROR_REASON_INVALID_ARGUMENT);
   // None of it spoiled the run.
   REQUIRE(Answer(agents()[0], Sums(Rows(50, 1))).ok());
@@ -190,7 +193,42 @@ TEST_CASE_METHOD(StatisticsFixture, "A run needs a federated plan, enough agents
   CHECK(ReasonOf(plain.StartRun()) == v1::ERROR_REASON_PLAN_INVALID);
   StatisticsFixture few(FederatedPlan(), 2);
   few.AddAgent("hospital-0");
-  CHECK(ReasonOf(few.StartRun()) == v1::ERROR_REASON_TOO_FEW_MEMBERS);
+  const absl::Status refused = few.StartRun();
+  CHECK(ReasonOf(refused) == v1::ERROR_REASON_TOO_FEW_MEMBERS);
+  CHECK(MetadataOf(refused)["members"].find("The hospital-1 (ready)") != std::string::npos);
+}
+
+TEST_CASE_METHOD(StatisticsFixture, "A run waits for agents as a round does", "[statistics]") {
+  Disconnect(agents()[2]);
+  REQUIRE(StartRun().ok());
+  CHECK(GetRun().state == v1::StatisticsRun::COLLECTING);
+  CHECK(GetRun().asked == 0);
+  SECTION("and asks them once enough are there") {
+    clock().Advance(absl::Seconds(30));
+    Step();
+    CHECK(GetRun().asked == 0);
+    Connect(agents()[2]);
+    Step();
+    REQUIRE(GetRun().asked == 3);
+    for (const Agent& agent : agents()) REQUIRE(Answer(agent, Sums(Rows(50, 1))).ok());
+    Step();
+    CHECK(GetRun().state == v1::StatisticsRun::FROZEN);
+  }
+  SECTION("and fails with the list when they do not come") {
+    clock().Advance(statistics::kRecruitTime);
+    Step();
+    CHECK(GetRun().state == v1::StatisticsRun::FAILED);
+    CHECK(GetRun().failure == "agents of 2 organisations were ready in time and 3 are needed");
+    CHECK(GetRun().failure_members.find("The hospital-2 (offline since") != std::string::npos);
+  }
+  SECTION("and does without one that is away, after a moment") {
+    AddAgent("hospital-3");
+    Step();
+    CHECK(GetRun().asked == 0);
+    clock().Advance(absl::Seconds(10));
+    Step();
+    CHECK(GetRun().asked == 3);
+  }
 }
 
 TEST_CASE_METHOD(StatisticsFixture, "A plan that changes under a run ends it", "[statistics]") {

@@ -28,14 +28,16 @@ struct StatisticsWorld : World {
     REQUIRE(coordinator.Await([](const auto& seen) { return !seen.statistics.empty(); }));
     return coordinator.Locked([](auto&, auto& seen) { return seen.statistics[0]; });
   }
-  static v1::Standardisation Frozen() {
+  v1::Standardisation Frozen() const {
     StandardisationValues values{.mean = {50}, .sd = {10}, .examples = 300, .contributors = 3};
     v1::Standardisation frozen;
     frozen.add_mean(50);
     frozen.add_sd(10);
     frozen.set_examples(300);
     frozen.set_contributors(3);
-    frozen.set_digest(StandardisationDigest(values).ToString());
+    const crypto::Digest digest = StandardisationDigest(values);
+    frozen.set_digest(digest.ToString());
+    frozen.set_signature(identities.coordinator_key.Sign(kStandardisationLabel, digest.view()));
     return frozen;
   }
 };
@@ -73,10 +75,10 @@ TEST_CASE("Statistics: no sums for a plan that is not approved", "[agent]") {
   CHECK(world.trainer.requests().size() == before);
 }
 
-TEST_CASE("Training uses a standardisation that has the digest it claims", "[agent]") {
+TEST_CASE("Training uses a standardisation with its digest, signed by the coordinator", "[agent]") {
   StatisticsWorld world;
   auto event = world.Training();
-  *event.mutable_training()->mutable_standardisation() = StatisticsWorld::Frozen();
+  *event.mutable_training()->mutable_standardisation() = world.Frozen();
   SECTION("as it is") {
     world.coordinator.Send(event);
     world.Start();
@@ -86,6 +88,17 @@ TEST_CASE("Training uses a standardisation that has the digest it claims", "[age
   }
   SECTION("missing") { event.mutable_training()->clear_standardisation(); }
   SECTION("another mean") { event.mutable_training()->mutable_standardisation()->set_mean(0, 51); }
+  SECTION("not signed") { event.mutable_training()->mutable_standardisation()->clear_signature(); }
+  SECTION("signed by another key") {
+    auto& frozen = *event.mutable_training()->mutable_standardisation();
+    frozen.set_signature(crypto::SigningKey::Generate().Sign(
+        kStandardisationLabel, crypto::ParseDigest(frozen.digest())->view()));
+  }
+  SECTION("signed as something else") {
+    auto& frozen = *event.mutable_training()->mutable_standardisation();
+    frozen.set_signature(world.identities.coordinator_key.Sign(
+        "federity/commit/v1", crypto::ParseDigest(frozen.digest())->view()));
+  }
   SECTION("a value too many") { event.mutable_training()->mutable_standardisation()->add_sd(1); }
   world.coordinator.Send(event);
   world.Start();

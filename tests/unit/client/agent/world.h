@@ -52,6 +52,7 @@ class FakeIdentities final : public identity::IdentityStore {
     identity.organization = "st-luke";
     identity.organization_display_name = "St Luke";
     identity.kind = v1::MEMBER_KIND_AGENT;
+    identity.coordinator_key = coordinator_key.public_key();
     identity.renew_time = absl::InfiniteFuture();
     identity.expire_time = absl::FromUnixSeconds(1'900'000'000);
     identities_.push_back(identity);
@@ -86,6 +87,7 @@ class FakeIdentities final : public identity::IdentityStore {
   }
 
   const crypto::SigningKey key = crypto::SigningKey::Generate();
+  const crypto::SigningKey coordinator_key = crypto::SigningKey::Generate();
 
  private:
   testing::FakeCoordinator& coordinator_;

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "common/plan/standardisation.h"
 #include "tests/unit/client/cli/fake_federation.h"
 
 namespace federity::cli {
@@ -20,9 +21,10 @@ struct FakeTrainer {
     jobs.push_back(request);
     worker::v1::Result result;
     if (request.has_sums()) {
-      // 1, 2, 3, times 2^20.
-      result.add_sums("6291456");
-      result.add_sums_of_squares("14680064");
+      const auto sums = ComputeFeatureSums({1, 2, 3}, 1);
+      REQUIRE(sums.ok());
+      result.add_sums(sums->front().sum);
+      result.add_sums_of_squares(sums->front().sum_of_squares);
       result.add_counts(3);
     } else if (request.has_train()) {
       REQUIRE(WriteFileAtomically(request.train().trained_weights_path(), "trained").ok());

@@ -58,6 +58,7 @@ class FakeCoordinator final : public v1::MembershipService::Service {
   // Behaviour.
   absl::Status fail_join;     // returned after the keys were recorded
   absl::Status fail_renewal;  // of the second call
+  std::string coordinator_key = crypto::RandomBytes(32);
   absl::Duration lifetime = absl::Hours(2);
   std::string member_name;  // instead of the right one
 
@@ -87,6 +88,7 @@ class FakeCoordinator final : public v1::MembershipService::Service {
     member.set_role(v1::ROLE_CONTRIBUTOR);
     member.set_kind(request->kind());
     response->set_certificate_chain(Issue(request->certificate_request()));
+    response->set_coordinator_key(coordinator_key);
     return grpc::Status::OK;
   }
 

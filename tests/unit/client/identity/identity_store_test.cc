@@ -77,6 +77,7 @@ TEST_CASE("Joining makes a membership that signs in", "[identity]") {
   CHECK(identity->kind == v1::MEMBER_KIND_PERSON);
   CHECK(identity->address == f.coordinator.address());
   CHECK(identity->ca_fingerprint == f.coordinator.Link().ca_fingerprint.Hex());
+  CHECK(identity->coordinator_key == f.coordinator.coordinator_key);
   CHECK(identity->renew_time > absl::Now());
   CHECK(identity->renew_time < identity->expire_time);
   CHECK(f.Open()->ContributionKey(identity->id)->public_key() == f.coordinator.join_keys.front());

@@ -6,7 +6,7 @@
 #include <limits>
 #include <random>
 
-#include "common/base/errors.h"
+#include "common/base/encoding.h"
 
 namespace federity {
 namespace {
@@ -19,71 +19,114 @@ std::vector<double> RandomRows(size_t rows, double mean, double sd, uint64_t see
   return values;
 }
 
-TEST_CASE("Sums are rounded half to even in units of 2^-20", "[plan]") {
-  const double unit = std::ldexp(1.0, -20);
-  const auto sums = ComputeFeatureSums({0.5 * unit, 1.5 * unit, -0.5 * unit, -1.5 * unit, 3.0}, 1);
+// The digits to the right of `size` bytes, the others as `fill`.
+std::string Word(size_t size, std::string digits, char fill = '0') {
+  digits.insert(0, 2 * size - digits.size(), fill);
+  return *HexDecode(digits);
+}
+FixedFeatureSums Raw(const std::string& sum, const std::string& squares, int64_t count) {
+  return {Word(16, sum), Word(32, squares), count};
+}
+std::vector<FixedFeatureSums> Summed(const std::vector<double>& rows, size_t features = 1) {
+  const auto sums = ComputeFeatureSums(rows, features);
+  REQUIRE(sums.ok());
+  return *sums;
+}
+
+TEST_CASE("Sums are exact in units of 2^-40, rounded half to even", "[plan]") {
+  const double unit = 0x1p-40;
+  const auto sums = Summed({0.5 * unit, 1.5 * unit, -0.5 * unit, -1.5 * unit, 3.0});
   REQUIRE(sums.size() == 1);
-  CHECK(sums[0].sum == std::to_string(0 + 2 + 0 - 2 + (3 << 20)));
-  CHECK(sums[0].sum_of_squares == std::to_string(9 << 20));
+  CHECK(sums[0].sum == Word(16, "30000000000"));                       // 0 + 2 + 0 - 2 + 3·2^40
+  CHECK(sums[0].sum_of_squares == Word(32, "900000000000000000008"));  // 4 + 4 + 9·2^80
   CHECK(sums[0].count == 5);
+  CHECK(Summed({-3 * unit})[0].sum == Word(16, "d", 'f'));
 }
 
 TEST_CASE("Missing values are not counted", "[plan]") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  const auto sums = ComputeFeatureSums({1.0, nan, 2.0, 5.0}, 2);
+  const auto sums = Summed({1.0, nan, 2.0, 5.0}, 2);
   CHECK(sums[0].count == 2);
-  CHECK(sums[0].sum == std::to_string(3 << 20));
+  CHECK(sums[0].sum == Word(16, "30000000000"));
   CHECK(sums[1].count == 1);
-  CHECK(sums[1].sum == std::to_string(5 << 20));
-  CHECK(ComputeFeatureSums({}, 3).size() == 3);
-  CHECK(ComputeFeatureSums({}, 0).empty());
+  CHECK(sums[1].sum == Word(16, "50000000000"));
+  CHECK(Summed({}, 3).size() == 3);
+  CHECK(Summed({}, 0).empty());
 }
 
 TEST_CASE("Mean and deviation are those of the pooled rows", "[plan]") {
-  for (const double mean : {0.0, 1.0, -37.5, 2020.0, 1e6}) {
-    for (const double sd : {0.5, 3.0, 100.0}) {
-      // Rounding to 2^-20 shows in the variance as 2^-20·mean: docs/formats.
-      if (mean >= 1e6 && sd < 100.0) continue;
+  for (const double mean : {0.0, 1.0, -37.5, 2020.0, 1e6, -1e9}) {
+    for (const double sd : {1e-6, 0.5, 1.0, 100.0, 1e6}) {
       INFO(mean << " ± " << sd);
       const std::vector<double> rows = RandomRows(1000, mean, sd, 5);
-      double sum = 0.0;
+      long double sum = 0.0;
       for (const double row : rows) sum += row;
-      double squares = 0.0;
+      long double squares = 0.0;
       for (const double row : rows) squares += (row - sum / 1000) * (row - sum / 1000);
       const std::vector<double> first(rows.begin(), rows.begin() + 300);
       const std::vector<double> second(rows.begin() + 300, rows.end());
-      const auto frozen =
-          FreezeStandardisation({ComputeFeatureSums(first, 1), ComputeFeatureSums(second, 1)}, 1);
+      const auto frozen = FreezeStandardisation({Summed(first), Summed(second)}, 1);
       REQUIRE(frozen.ok());
-      CHECK(frozen->mean[0] == Approx(sum / 1000).epsilon(1e-6).margin(1e-6));
-      CHECK(frozen->sd[0] == Approx(std::sqrt(squares / 1000)).epsilon(1e-3));
+      CHECK(frozen->mean[0] ==
+            Approx(static_cast<double>(sum / 1000)).epsilon(1e-14).margin(1e-12));
+      // One unit of rounding is a millionth of the smallest deviation here.
+      CHECK(frozen->sd[0] == Approx(static_cast<double>(std::sqrt(squares / 1000))).epsilon(1e-7));
       CHECK(frozen->examples == 1000);
       CHECK(frozen->contributors == 2);
     }
   }
 }
 
+TEST_CASE("Frozen values are correctly rounded", "[plan]") {
+  // Of -1 and 2: mean 1/2, sd 3/2; of 0, 0, 1: mean 1/3, sd √2/3.
+  const auto halves = FreezeStandardisation({Summed({-1.0}), Summed({2.0})}, 1);
+  REQUIRE(halves.ok());
+  CHECK(halves->mean[0] == 0.5);
+  CHECK(halves->sd[0] == 1.5);
+  const auto thirds = FreezeStandardisation({Summed({0.0, 0.0, 1.0})}, 1);
+  REQUIRE(thirds.ok());
+  CHECK(thirds->mean[0] == 1.0 / 3.0);
+  CHECK(thirds->sd[0] == Approx(std::sqrt(2.0) / 3.0).epsilon(1e-15));
+  const auto negative = FreezeStandardisation({Summed({-0x1p44, -0x1p44, -0x1p44 + 1})}, 1);
+  REQUIRE(negative.ok());
+  CHECK(negative->mean[0] == -0x1p44 + 1.0 / 3.0);
+  CHECK(negative->sd[0] == thirds->sd[0]);
+}
+
 TEST_CASE("The result does not depend on the order of rows or contributors", "[plan]") {
   std::vector<double> a = RandomRows(600, 3.0, 2.0, 1);
   const std::vector<double> b = RandomRows(400, -1.0, 5.0, 2);
-  const auto frozen =
-      FreezeStandardisation({ComputeFeatureSums(a, 2), ComputeFeatureSums(b, 2)}, 2);
+  const auto frozen = FreezeStandardisation({Summed(a, 2), Summed(b, 2)}, 2);
   REQUIRE(frozen.ok());
   std::reverse(a.begin(), a.end());
   for (size_t i = 0; i < a.size(); i += 2) std::swap(a[i], a[i + 1]);  // rows again, reversed
-  const auto other = FreezeStandardisation({ComputeFeatureSums(b, 2), ComputeFeatureSums(a, 2)}, 2);
+  const auto other = FreezeStandardisation({Summed(b, 2), Summed(a, 2)}, 2);
   REQUIRE(other.ok());
   CHECK(*frozen == *other);
   CHECK(StandardisationDigest(*frozen) == StandardisationDigest(*other));
 }
 
 TEST_CASE("A constant feature gets the deviation 1", "[plan]") {
-  for (const double value : {0.0, 0.1, -1e-3, 1.0 / 3.0, 1234.567, 1e6}) {
-    const auto frozen =
-        FreezeStandardisation({ComputeFeatureSums(std::vector<double>(50, value), 1)}, 1);
+  for (const double value : {0.0, 0.1, -1e-3, 1.0 / 3.0, 1234.567, 1e6, 0x1p44}) {
+    INFO(value);
+    const auto frozen = FreezeStandardisation({Summed(std::vector<double>(50, value))}, 1);
     REQUIRE(frozen.ok());
     CHECK(frozen->sd[0] == 1.0);
-    CHECK(frozen->mean[0] == Approx(value).margin(1e-6));
+    CHECK(frozen->mean[0] == Approx(value).margin(1e-12));
+  }
+  // What rounding makes of one value is constant too, two units apart are not.
+  const double unit = 0x1p-40;
+  CHECK(FreezeStandardisation({Summed({0.0, unit})}, 1)->sd[0] == 1.0);
+  CHECK(FreezeStandardisation({Summed({0.0, 2 * unit})}, 1)->sd[0] == unit);
+}
+
+TEST_CASE("Values beyond the limit are refused by row and feature", "[plan]") {
+  const double infinite = std::numeric_limits<double>::infinity();
+  CHECK(ComputeFeatureSums({0x1p44, -0x1p44}, 2).ok());
+  for (const double bad : {std::nextafter(0x1p44, infinite), -1e300, infinite, -infinite}) {
+    const absl::Status status = ComputeFeatureSums({1.0, 2.0, 3.0, bad}, 2).status();
+    CHECK(absl::IsInvalidArgument(status));
+    CHECK_THAT(std::string(status.message()), Catch::Contains("row 2, feature 2"));
   }
 }
 
@@ -91,52 +134,59 @@ TEST_CASE("Sums that no rows have are refused", "[plan]") {
   const auto status_of = [](const FixedFeatureSums& sums) {
     return FreezeStandardisation({{sums}}, 1).status();
   };
-  CHECK(status_of({"10", "1048576000", 3}).ok());
-  CHECK(status_of({"0", "0", 3}).ok());
+  CHECK(status_of(Raw("a", "22", 3)).ok());  // 3, 3, 4
+  CHECK(status_of(Raw("0", "0", 3)).ok());
+  const FixedFeatureSums good = Raw("1", "1", 1);
   for (const FixedFeatureSums& bad : std::vector<FixedFeatureSums>{
-           {"", "0", 1},
-           {"x", "0", 1},
-           {"1.5", "10", 1},
-           {"+1", "10", 1},
-           {"-0", "10", 1},
-           {"01", "10", 1},
-           {" 1", "10", 1},
-           {"1", "-1", 1},
-           {"1", "0x10", 1},
-           {"1267650600228229401496703205377", "1267650600228229401496703205376", 1},  // 2^100 + 1
-           {"99999999999999999999999999999999999999999", "0", 1},
-           {"1", "1", -1},
-           {"1", "1", (int64_t{1} << 40) + 1},
-           {"1", "1", 0},
-           {"0", "0", 0},
-           {"1073741824", "1", 1},  // the sum of 1024 with hardly any squares
-           {"-1267650600228229401496703205376", "1", 1},
-       }) {
-    INFO(bad.sum << " " << bad.sum_of_squares << " " << bad.count);
+           {"", "", 1},
+           {"", good.sum_of_squares, 1},
+           {good.sum, "", 1},
+           {good.sum, good.sum, 1},
+           {good.sum + '\0', good.sum_of_squares, 1},
+           {good.sum, good.sum_of_squares + '\0', 1},
+           {good.sum, std::string(1 << 20, '\0'), 1},
+           {std::string(1 << 20, '\0'), good.sum_of_squares, 1},
+           {good.sum, good.sum_of_squares, -1},
+           {good.sum, good.sum_of_squares, std::numeric_limits<int64_t>::min()},
+           {good.sum, good.sum_of_squares, std::numeric_limits<int64_t>::max()},
+           Raw("1", "1", kMaxStatisticsRows + 1),
+           Raw("1", "1", 0),
+           Raw("0", "1", 0),
+           Raw("0", "0", 0),
+           Raw("a", "21", 3),                                     // below the least, 100/3
+           Raw("1000000000000000000001", "100000000000", 1),      // |X| above 2^84
+           Raw(std::string("8") + std::string(31, '0'), "1", 1),  // the lowest int128
+           {Word(16, "", 'f'), Word(32, "0"), 1},                 // -1 without squares
+           {Word(16, "0"), Word(32, "", 'f'), 1},
+           {Word(16, "", 'f'), Word(32, "", 'f'), kMaxStatisticsRows},
+           Raw("0", std::string("1") + std::string(41, '0') + "1", 1)}) {  // above 2^168
+    INFO(bad.sum.size() << " " << bad.sum_of_squares.size() << " " << bad.count);
     CHECK(absl::IsInvalidArgument(status_of(bad)));
   }
-  const FixedFeatureSums good{"0", "1048576", 2};
   CHECK_FALSE(FreezeStandardisation({{good}, {good, good}}, 1).ok());
   CHECK_FALSE(FreezeStandardisation({}, 1).ok());
-  CHECK(FreezeStandardisation({{good}, {{"0", "0", 0}}}, 1).ok());
+  CHECK(FreezeStandardisation({{good}, {Raw("0", "0", 0)}}, 1).ok());
 }
 
-TEST_CASE("The largest sums neither wrap nor crash", "[plan]") {
-  const std::string limit = "1267650600228229401496703205376";
-  const FixedFeatureSums largest{limit, limit, int64_t{1} << 40};
-  const FixedFeatureSums negative{"-" + limit, limit, int64_t{1} << 40};
-  for (const size_t contributors : {1, 2, 1000}) {
-    // Σ over many contributors passes 2^100, which only each alone may not.
-    std::vector<std::vector<FixedFeatureSums>> all(contributors, {largest});
-    static_cast<void>(FreezeStandardisation(all, 1));
-    all.push_back({negative});
-    static_cast<void>(FreezeStandardisation(all, 1));
-  }
-  const double huge = std::numeric_limits<double>::max();
-  const double infinite = std::numeric_limits<double>::infinity();
-  const auto sums = ComputeFeatureSums({huge, -huge, infinite, -infinite, huge}, 1);
-  CHECK(sums[0].count == 5);
-  CHECK_FALSE(FreezeStandardisation({sums}, 1).ok());
+TEST_CASE("The largest sums do not overflow", "[plan]") {
+  // 2^30 values of ±2^44: sums of ±2^114, squares of 2^198.
+  const std::string squares = std::string("4") + std::string(49, '0');
+  const FixedFeatureSums largest = Raw("4" + std::string(28, '0'), squares, kMaxStatisticsRows);
+  const FixedFeatureSums lowest{Word(16, "c" + std::string(28, '0'), 'f'), Word(32, squares),
+                                kMaxStatisticsRows};
+  std::vector<std::vector<FixedFeatureSums>> all(1024, {largest});
+  const auto constant = FreezeStandardisation(all, 1);
+  REQUIRE(constant.ok());
+  CHECK(constant->mean[0] == 0x1p44);
+  CHECK(constant->sd[0] == 1.0);
+  CHECK(constant->examples == kMaxStatisticsAllRows);
+  for (size_t i = 0; i < all.size(); i += 2) all[i] = {lowest};
+  const auto widest = FreezeStandardisation(all, 1);
+  REQUIRE(widest.ok());
+  CHECK(widest->mean[0] == 0.0);
+  CHECK(widest->sd[0] == 0x1p44);
+  all.push_back({Raw("0", "0", 1)});
+  CHECK(absl::IsInvalidArgument(FreezeStandardisation(all, 1).status()));
 }
 
 TEST_CASE("The digest is golden and covers every value", "[plan]") {

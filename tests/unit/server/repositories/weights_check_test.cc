@@ -57,6 +57,8 @@ bool IsInvalid(const absl::Status& status) {
 
 }  // namespace
 
+const auto kGoOn = [] { return false; };
+
 TEST_CASE("Weights that are well formed pass", "[repositories]") {
   const tensor::TensorSpec spec =
       Spec({F32("w", {3, 2}),
@@ -65,7 +67,15 @@ TEST_CASE("Weights that are well formed pass", "[repositories]") {
   auto read = ReadWeightsSpec(reader);
   REQUIRE(read.ok());
   CHECK(*read == spec);
-  CHECK(CheckWeightsFinite(reader, *read).ok());
+  CHECK(CheckWeightsFinite(reader, *read, kGoOn).ok());
+}
+
+TEST_CASE("A check that nobody waits for ends between blocks", "[repositories]") {
+  const tensor::TensorSpec spec = Spec({F32("big", {600000})});
+  MemoryReader reader(File(spec));
+  int asked = 0;
+  CHECK(absl::IsCancelled(CheckWeightsFinite(reader, spec, [&] { return ++asked == 2; })));
+  CHECK(asked == 2);
 }
 
 TEST_CASE("A value that is not finite is named", "[repositories]") {
@@ -79,7 +89,7 @@ TEST_CASE("A value that is not finite is named", "[repositories]") {
   std::string file = File(spec);
   PutFloat(file, spec, 1, element, value);
   MemoryReader reader(std::move(file));
-  const absl::Status status = CheckWeightsFinite(reader, spec);
+  const absl::Status status = CheckWeightsFinite(reader, spec, kGoOn);
   CHECK(IsInvalid(status));
   CHECK(MetadataOf(status)["tensor"] == "big");
   CHECK(std::string(status.message()).find("Element " + std::to_string(element)) !=
@@ -92,7 +102,7 @@ TEST_CASE("The largest floats are finite", "[repositories]") {
   PutFloat(file, spec, 0, 0, std::numeric_limits<float>::max());
   PutFloat(file, spec, 0, 1, std::numeric_limits<float>::denorm_min());
   MemoryReader reader(std::move(file));
-  CHECK(CheckWeightsFinite(reader, spec).ok());
+  CHECK(CheckWeightsFinite(reader, spec, kGoOn).ok());
 }
 
 TEST_CASE("Headers that lie are refused", "[repositories]") {

@@ -158,10 +158,25 @@ TEST_CASE("Sums are those of all rows, missing values left out") {
   REQUIRE(sums.ok());
   REQUIRE(sums->size() == 2);
   CHECK((*sums)[0].count == 3);
-  CHECK((*sums)[0].sum == std::to_string(6 << 20));
-  CHECK((*sums)[0].sum_of_squares == std::to_string(14 << 20));
+  const auto expected = ComputeFeatureSums({1, 2, 3}, 1);
+  REQUIRE(expected.ok());
+  CHECK((*sums)[0].sum == expected->front().sum);
+  CHECK((*sums)[0].sum_of_squares == expected->front().sum_of_squares);
   CHECK((*sums)[1].count == 2);
-  CHECK((*sums)[1].sum == std::to_string(2 << 20));
+  CHECK((*sums)[1].sum == ComputeFeatureSums({0.5, 1.5}, 1)->front().sum);
+}
+
+TEST_CASE("A value too large for federated statistics is refused by row and column") {
+  Plan plan = TablePlan(2);
+  plan.data.standardise = Plan::Standardise::kFederated;
+  const TemporaryFolder folder;
+  const std::string text = "f0,f1,y\n1,17592186044416,no\n2,-17592186044417,no\n";
+  RequireInvalid(SumSources(Csv(folder, text), plan, {}).status(), "row 2, f1: is beyond 2^44");
+  const auto report = CheckSource(Csv(folder, text).front(), plan, 20, {});
+  REQUIRE(report.ok());
+  REQUIRE(report->problems.size() == 1);
+  CHECK(report->problems[0].row == 2);
+  CHECK(report->problems[0].column == "f1");
 }
 
 TEST_CASE("IDX files are read plain and packed") {
