@@ -1,4 +1,5 @@
-# Everything comes from the distribution; deploy/setup.sh installs it.
+# Everything comes from the distribution; deploy/setup.sh installs it. LibTorch may
+# be another.
 find_package(Threads REQUIRED)
 find_package(Protobuf REQUIRED)
 find_package(gRPC CONFIG REQUIRED)
@@ -17,15 +18,7 @@ pkg_check_modules(libsodium REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(libseccomp REQUIRED IMPORTED_TARGET libseccomp)
 find_program(FEDERITY_GRPC_PLUGIN grpc_cpp_plugin REQUIRED)
 
-# LibTorch: only client/trainer/worker links federity_torch.
-if(FEDERITY_LIBTORCH)
-  find_package(Torch REQUIRED PATHS "${FEDERITY_LIBTORCH}" NO_DEFAULT_PATH)
-else()
-  find_package(Torch REQUIRED)
-endif()
-add_library(federity_torch INTERFACE)
-target_link_libraries(federity_torch INTERFACE ${TORCH_LIBRARIES})
-target_include_directories(federity_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+include(LibTorch)
 
 if(FEDERITY_TESTS)
   find_package(Catch2 REQUIRED)

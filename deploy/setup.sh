@@ -6,9 +6,9 @@
 #
 #   --runtime        only what the installed programs need, no compiler
 #   --tools          also clang, clang-tidy and what sanitizer and fuzz tiers need
-#   --libtorch PATH  check that PATH (an unpacked libtorch or a pip torch of
-#                    version 2.7 or later) can be used; then configure with
-#                    -DFEDERITY_LIBTORCH=PATH
+#   --libtorch PATH  check that PATH (an unpacked LibTorch, or the torch folder of a
+#                    pip wheel, of version 2.7 or later) can be used; then
+#                    configure with -DFEDERITY_LIBTORCH=PATH
 set -euo pipefail
 
 runtime=(
@@ -42,14 +42,19 @@ while [ $# -gt 0 ]; do
   shift
 done
 
+# The same checks as cmake/LibTorch.cmake makes, before anything is installed.
 if [ -n "$libtorch" ]; then
-  [ -f "$libtorch/share/cmake/Torch/TorchConfig.cmake" ] ||
-    die "'$libtorch' has no share/cmake/Torch/TorchConfig.cmake; give the folder of an unpacked libtorch, or what python3 -c 'import torch; print(torch.utils.cmake_prefix_path)' prints less /share/cmake"
-  version=$(cat "$libtorch/build-version" 2>/dev/null ||
-            sed -n "s/^__version__ = '\(.*\)'/\1/p" "$libtorch/version.py" 2>/dev/null || true)
-  abi=$(sed -n 's/.*_GLIBCXX_USE_CXX11_ABI=\([01]\).*/\1/p' "$libtorch/share/cmake/Torch/TorchConfig.cmake" | head -n 1)
-  [ "$abi" != 0 ] || die "LibTorch ${version:-at $libtorch} is built with the old C++ ABI; use a pip torch of version 2.7 or later, or the cxx11-abi archive"
-  echo "LibTorch ${version:-of unknown version} at $libtorch: configure with -DFEDERITY_LIBTORCH=$libtorch"
+  header=$libtorch/include/torch/csrc/api/include/torch/version.h
+  for file in "$header" "$libtorch/lib/libtorch_cpu.so" "$libtorch/lib/libc10.so"; do
+    [ -f "$file" ] ||
+      die "there is no $file; give the folder of an unpacked LibTorch, or what python3 -c 'import torch; print(torch.__path__[0])' prints"
+  done
+  version=$(sed -n 's/^#define TORCH_VERSION_\(MAJOR\|MINOR\|PATCH\) //p' "$header" | paste -s -d .)
+  [ "$(printf '%s\n' 2.7 "$version" | sort -V | head -n 1)" = 2.7 ] ||
+    die "'$libtorch' is LibTorch $version; use 2.7 or later, or the distribution's (docs/design/libtorch.md says why)"
+  ! grep -qs '_GLIBCXX_USE_CXX11_ABI=0' "$libtorch/share/cmake/Torch/TorchConfig.cmake" ||
+    die "LibTorch $version at '$libtorch' has the old C++ ABI; use the archive named cxx11-abi, or a pip torch"
+  echo "LibTorch $version at $libtorch: configure with -DFEDERITY_LIBTORCH=$(realpath "$libtorch")"
 fi
 
 . /etc/os-release

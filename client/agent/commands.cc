@@ -4,13 +4,12 @@
 
 #include "client/agent/names.h"
 #include "client/identity/call.h"
+#include "client/identity/enrolment.h"
 #include "common/base/errors.h"
 #include "common/base/status_macros.h"
 #include "common/base/strings.h"
 #include "common/base/version.h"
-#include "common/crypto/secret.h"
 #include "common/rpc/join_link.h"
-#include "federity/v1/membership.grpc.pb.h"
 #include "federity/v1/plans.grpc.pb.h"
 
 namespace federity::agent {
@@ -66,29 +65,14 @@ absl::StatusOr<json> Resume(CommandContext& commands, JsonReader& arguments) {
   return SetPaused(commands, arguments, false);
 }
 
-absl::Status RemoveAtCoordinator(CommandContext& commands, const identity::Identity& identity,
-                                 bool withdraw) {
-  FEDERITY_ASSIGN_OR_RETURN(const auto channel, commands.context.identities.Connect(identity.id));
-  v1::RemoveMemberRequest request;
-  request.set_name(identity.member);
-  request.set_withdraw(withdraw);
-  request.set_request_id(crypto::RandomUuid());
-  const absl::Status status = identity::Call(*v1::MembershipService::NewStub(channel),
-                                             &v1::MembershipService::Stub::RemoveMember, request)
-                                  .status();
-  // It left before and was cut off before it could forget.
-  if (ReasonOf(status) == v1::ERROR_REASON_MEMBER_REMOVED || absl::IsNotFound(status))
-    return absl::OkStatus();
-  return status;
-}
-
 absl::StatusOr<json> Leave(CommandContext& commands, JsonReader& arguments) {
   FEDERITY_ASSIGN_OR_RETURN(const identity::Identity identity, MembershipOf(commands, arguments));
   const bool withdraw = arguments.Boolean("withdraw");
-  if (absl::Status status = RemoveAtCoordinator(commands, identity, withdraw); !status.ok())
+  Context& context = commands.context;
+  if (absl::Status status = identity::EndMembership(context.identities, identity, withdraw, {});
+      !status.ok())
     return Annotate(status, StrCat("nothing was left, because the coordinator at ",
                                    identity.address, " did not agree"));
-  Context& context = commands.context;
   FEDERITY_RETURN_IF_ERROR(context.identities.Remove(identity.id));
   FEDERITY_RETURN_IF_ERROR(context.state.Remove(identity.id));
   for (const state::OutboxEntry& entry : context.outbox.List())

@@ -11,7 +11,6 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "client/cli/interrupt.h"
-#include "client/cli/probe.h"
 #include "client/cli/session.h"
 #include "client/terminal/format.h"
 #include "client/terminal/text.h"
@@ -21,6 +20,7 @@
 #include "common/base/version.h"
 #include "common/crypto/certificates.h"
 #include "common/rpc/address.h"
+#include "common/rpc/probe.h"
 #include "federity/v1/membership.grpc.pb.h"
 #include "federity/v1/server.grpc.pb.h"
 
@@ -92,7 +92,7 @@ bool CheckTls(const Target& target, const rpc::Address& address, const FileDescr
               absl::Time now, Recorder& record) {
   // First without trust, to learn the chain; its names are judged against its
   // own end, which the authority check judges.
-  const auto peer = ShakeHands(socket, address, "");
+  const auto peer = rpc::ShakeHands(socket, address, "");
   if (record.Failed("TLS", peer.status())) return false;
   record.Add("TLS", State::kOk, peer->version);
   if (peer->chain_pem.empty()) {
@@ -107,9 +107,9 @@ bool CheckTls(const Target& target, const rpc::Address& address, const FileDescr
   CheckAuthority(target, *ca, record);
   std::vector<std::string> names = leaf->dns_names;
   names.insert(names.end(), leaf->ip_addresses.begin(), leaf->ip_addresses.end());
-  const auto again = ConnectTcp(address, kTimeout);
-  const auto verified = again.ok() ? ShakeHands(*again, address, peer->chain_pem.back())
-                                   : absl::StatusOr<TlsPeer>(again.status());
+  const auto again = rpc::ConnectTcp(address, kTimeout);
+  const auto verified = again.ok() ? rpc::ShakeHands(*again, address, peer->chain_pem.back())
+                                   : absl::StatusOr<rpc::TlsPeer>(again.status());
   if (!record.Failed("names", verified.status())) {
     const std::string list = absl::StrJoin(names, ", ");
     record.Add("names", verified->fault.empty() ? State::kOk : State::kFailed,
@@ -218,10 +218,10 @@ void CheckCoordinator(CliContext& cli, const Target& target, Checks& checks) {
   Recorder record(target.address, checks);
   const auto address = rpc::ParseAddress(target.address);
   if (record.Failed("address", address.status())) return;
-  const auto found = ResolveHost(*address);
+  const auto found = rpc::ResolveHost(*address);
   if (record.Failed("name", found.status())) return;
   record.Add("name", State::kOk, absl::StrJoin(*found, ", "));
-  const auto socket = ConnectTcp(*address, kTimeout);
+  const auto socket = rpc::ConnectTcp(*address, kTimeout);
   if (record.Failed("port", socket.status())) return;
   record.Add("port", State::kOk, StrCat("TCP ", address->port, " answers"));
   if (!CheckTls(target, *address, *socket, cli.clock.Now(), record)) return;

@@ -6,6 +6,7 @@
 #include "client/cli/members.h"
 #include "client/cli/session.h"
 #include "client/identity/choose.h"
+#include "client/identity/enrolment.h"
 #include "client/terminal/format.h"
 #include "client/terminal/text.h"
 #include "common/base/errors.h"
@@ -102,14 +103,6 @@ absl::Status SetRole(CliContext& cli, const MemberOptions& options) {
   return absl::OkStatus();
 }
 
-absl::Status CallRemove(const Session& session, const std::string& name, bool withdraw) {
-  v1::RemoveMemberRequest request;
-  request.set_name(name);
-  request.set_withdraw(withdraw);
-  request.set_request_id(crypto::RandomUuid());
-  return session.Call(&Stub::RemoveMember, request).status();
-}
-
 absl::Status Remove(CliContext& cli, const MemberOptions& options) {
   FEDERITY_ASSIGN_OR_RETURN(const Session session, OpenScope(cli, options.scope));
   FEDERITY_ASSIGN_OR_RETURN(const v1::Member member, FindMember(session, options.member));
@@ -118,7 +111,11 @@ absl::Status Remove(CliContext& cli, const MemberOptions& options) {
       StrCat("Remove ", KindText(member.kind()), " ", ShortId(member.name()), " of ",
              member.organization_display_name(), " from ", options.scope, "?"),
       options.yes));
-  FEDERITY_RETURN_IF_ERROR(CallRemove(session, member.name(), /*withdraw=*/true));
+  v1::RemoveMemberRequest request;
+  request.set_name(member.name());
+  request.set_withdraw(true);
+  request.set_request_id(crypto::RandomUuid());
+  FEDERITY_RETURN_IF_ERROR(session.Call(&Stub::RemoveMember, request).status());
   cli.output.Line(StrCat("Removed ", ShortId(member.name()),
                          ". It can call nothing any more; what it contributed to finished rounds "
                          "stays attributed to it."));
@@ -128,20 +125,20 @@ absl::Status Remove(CliContext& cli, const MemberOptions& options) {
 
 // Ends the user's own membership in exactly this scope, there and here.
 absl::Status Leave(CliContext& cli, const MemberOptions& options) {
-  FEDERITY_ASSIGN_OR_RETURN(const Session session, OpenScope(cli, options.scope));
-  const identity::Identity& self = session.identity();
-  if (self.scope != session.scope()) {
+  FEDERITY_ASSIGN_OR_RETURN(const std::string scope, ScopeName(options.scope));
+  FEDERITY_ASSIGN_OR_RETURN(const identity::Identity self, MembershipFor(cli, options.scope));
+  if (self.scope != scope) {
     return absl::FailedPreconditionError(
         StrCat("your rights in ", options.scope, " come from ", identity::ShortScope(self.scope),
                "; leave that with: federity leave ", identity::ShortScope(self.scope)));
   }
   FEDERITY_RETURN_IF_ERROR(terminal::Confirm(
       cli.output, StrCat("Leave ", options.scope, "? Coming back needs a new link."), options.yes));
-  const absl::Status left = CallRemove(session, self.member, options.withdraw);
-  if (!left.ok() && ReasonOf(left) != v1::ERROR_REASON_MEMBER_REMOVED) return left;
+  FEDERITY_RETURN_IF_ERROR(identity::EndMembership(cli.store, self, options.withdraw,
+                                                   PatientCall(cli, self.address)));
   FEDERITY_RETURN_IF_ERROR(cli.store.Remove(self.id));
   cli.output.Line(StrCat("Left ", options.scope, "; the keys for it are wiped."));
-  cli.output.Document({{"left", session.scope()}});
+  cli.output.Document({{"left", scope}});
   return absl::OkStatus();
 }
 

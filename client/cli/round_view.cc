@@ -4,6 +4,8 @@
 #include <cctype>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "client/cli/arguments.h"
 #include "client/terminal/format.h"
 #include "client/terminal/table.h"
@@ -38,10 +40,17 @@ std::string TimeLeft(const v1::Round& round, absl::Time now) {
                    : ", past its deadline";
 }
 
+// What follows the state's name. A reason that begins with that word itself, as
+// "cancelled by a maintainer" does, goes on from it.
 std::string Ending(const v1::Round& round) {
   const absl::Duration took = ToTime(round.end_time()) - ToTime(round.create_time());
   if (round.state() != v1::Round::COMMITTED) {
-    return StrCat(": ", Printable(round.failure().empty() ? "no reason given" : round.failure()));
+    if (round.failure().empty()) return ": no reason given";
+    const std::string reason = Printable(round.failure());
+    const std::string& state = v1::Round::State_Name(round.state());
+    const bool doubled = absl::StartsWithIgnoreCase(reason, state) &&
+                         !(reason.size() > state.size() && absl::ascii_isalnum(reason[state.size()]));
+    return doubled ? reason.substr(state.size()) : StrCat(": ", reason);
   }
   return StrCat(", commit ", ShortCommit(round.commit()), ", ",
                 Count(round, v1::Contribution::ACCEPTED), " contributions, ",

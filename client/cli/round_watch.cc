@@ -21,7 +21,7 @@ class RoundScreen {
   explicit RoundScreen(CliContext& cli) : cli_(cli), live_(cli.output) {}
 
   void Show(const v1::Round& round) {
-    lost_ = false;
+    if (std::exchange(lost_, false)) Remark("connected again");
     const absl::Time now = cli_.clock.Now();
     terminal::Output& output = cli_.output;
     if (output.json) {
@@ -37,12 +37,16 @@ class RoundScreen {
 
   // Said once until something is heard again.
   void Lost() {
-    if (std::exchange(lost_, true)) return;
-    live_.Keep();
-    cli_.output.Note("connection lost; trying again");
+    if (!std::exchange(lost_, true)) Remark("connection lost; trying again");
   }
 
  private:
+  // Below what is on the screen, which stays.
+  void Remark(std::string_view text) {
+    live_.Keep();
+    cli_.output.Note(text);
+  }
+
   CliContext& cli_;
   terminal::LiveLines live_;
   RoundLog log_;

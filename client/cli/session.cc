@@ -21,15 +21,15 @@ absl::StatusOr<std::filesystem::path> HomeDirectory() {
   return absl::FailedPreconditionError("neither FEDERITY_HOME nor HOME is set; set one");
 }
 
-identity::CallOptions Session::Options() const {
-  // Said once a call: the first failure means waiting.
+identity::CallOptions PatientCall(CliContext& cli, std::string_view address) {
   auto said = std::make_shared<bool>(false);
-  return {
-      .give_up_after = cli_->patience, .on_retry = [this, said](const absl::Status& status) {
-        if (std::exchange(*said, true)) return;
-        cli_->output.Note(StrCat(identity_.address, " does not answer (",
-                                 terminal::Printable(ToStd(status.message())), "); trying again"));
-      }};
+  return {.give_up_after = cli.patience,
+          .on_retry = [&cli, said, where = std::string(address)](const absl::Status& status) {
+            if (std::exchange(*said, true)) return;
+            cli.output.Note(StrCat(where, " does not answer (",
+                                   terminal::Printable(ToStd(status.message())),
+                                   "); trying again"));
+          }};
 }
 
 absl::StatusOr<Session> OpenMembership(CliContext& cli, const identity::Identity& identity,
@@ -38,12 +38,15 @@ absl::StatusOr<Session> OpenMembership(CliContext& cli, const identity::Identity
   return Session(cli, identity, std::string(scope), std::move(channel));
 }
 
-absl::StatusOr<Session> OpenScope(CliContext& cli, std::string_view scope) {
+absl::StatusOr<identity::Identity> MembershipFor(CliContext& cli, std::string_view scope) {
   FEDERITY_ASSIGN_OR_RETURN(const std::string name, ScopeName(scope));
   FEDERITY_ASSIGN_OR_RETURN(const std::vector<identity::Identity> all, cli.store.List());
-  FEDERITY_ASSIGN_OR_RETURN(
-      const identity::Identity identity,
-      ChooseMembership(all, ReadChoice(cli.home), name, /*or_organization=*/true));
+  return ChooseMembership(all, ReadChoice(cli.home), name, /*or_organization=*/true);
+}
+
+absl::StatusOr<Session> OpenScope(CliContext& cli, std::string_view scope) {
+  FEDERITY_ASSIGN_OR_RETURN(const std::string name, ScopeName(scope));
+  FEDERITY_ASSIGN_OR_RETURN(const identity::Identity identity, MembershipFor(cli, scope));
   return OpenMembership(cli, identity, name);
 }
 

@@ -20,6 +20,10 @@
 
 namespace federity::cli {
 
+// A call that is repeated for the context's patience; the first failure is told
+// to the user, who waits. `cli` must outlive it.
+identity::CallOptions PatientCall(CliContext& cli, std::string_view address);
+
 // A scope (repository, organisation or the coordinator) opened with the
 // membership that speaks for it. Every call has a deadline and is repeated with
 // the same request while that may help. Copyable, thread-compatible; the
@@ -44,7 +48,7 @@ class Session {
                                                              Response*),
                                 const std::type_identity_t<Request>& request) const {
     Stub stub(channel_);
-    return identity::Call(stub, method, request, Options());
+    return identity::Call(stub, method, request, PatientCall(*cli_, identity_.address));
   }
 
   // All pages of a list, or the first `limit` items.
@@ -76,8 +80,6 @@ class Session {
   static constexpr size_t kAll = 1'000'000;
 
  private:
-  identity::CallOptions Options() const;
-
   CliContext* cli_;
   identity::Identity identity_;
   std::string scope_;
@@ -88,6 +90,8 @@ class Session {
 absl::StatusOr<Session> OpenRepository(CliContext& cli, std::string_view repository);
 // "o/r" or "o" likewise, or "server".
 absl::StatusOr<Session> OpenScope(CliContext& cli, std::string_view scope);
+// The membership that would speak for it; asks no coordinator.
+absl::StatusOr<identity::Identity> MembershipFor(CliContext& cli, std::string_view scope);
 // One given membership.
 absl::StatusOr<Session> OpenMembership(CliContext& cli, const identity::Identity& identity,
                                        std::string_view scope);

@@ -2,10 +2,12 @@
 
 #include <string>
 
+#include "common/base/errors.h"
 #include "common/base/status_macros.h"
 #include "common/base/strings.h"
 #include "common/crypto/certificates.h"
 #include "common/crypto/digest.h"
+#include "common/crypto/secret.h"
 
 namespace federity::identity {
 namespace {
@@ -55,6 +57,25 @@ absl::StatusOr<TlsCredential> RenewCertificate(Stub& stub, std::string_view memb
                             Call(stub, &Stub::RenewCertificate, request, once));
   return TlsCredential{.private_key_pem = std::move(tls.private_key_pem),
                        .chain_pem = answer.certificate_chain()};
+}
+
+absl::Status EndMembership(IdentityStore& store, const Identity& identity, bool withdraw,
+                           const CallOptions& options) {
+  const auto channel = store.Connect(identity.id);
+  absl::Status status = channel.status();
+  if (channel.ok()) {
+    Stub stub(*channel);
+    v1::RemoveMemberRequest request;
+    request.set_name(identity.member);
+    request.set_withdraw(withdraw);
+    request.set_request_id(crypto::RandomUuid());
+    status = Call(stub, &Stub::RemoveMember, request, options).status();
+  }
+  // Who is removed can't ask again what came of it: being told so is the answer.
+  const ErrorReason reason = ReasonOf(status);
+  const bool gone =
+      reason == v1::ERROR_REASON_MEMBER_REMOVED || reason == v1::ERROR_REASON_NOT_FOUND;
+  return gone ? absl::OkStatus() : status;
 }
 
 }  // namespace federity::identity

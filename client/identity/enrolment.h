@@ -12,8 +12,8 @@
 
 namespace federity::identity {
 
-// The two calls that need no client certificate, with their signatures as
-// membership.proto states them.
+// A membership's beginning, renewal and end. The first two calls need no client
+// certificate; their signatures are as membership.proto states them.
 
 // Redeems `secret` for these keys. Repeatable with the same keys.
 absl::StatusOr<v1::JoinResponse> RedeemLink(v1::MembershipService::Stub& stub,
@@ -29,6 +29,12 @@ absl::StatusOr<TlsCredential> RenewCertificate(v1::MembershipService::Stub& stub
                                                std::string_view member, std::string_view version,
                                                const crypto::SigningKey& contribution_key,
                                                const CallOptions& options);
+
+// Ends a membership at its coordinator, which with `withdraw` also drops its
+// contribution from a round that has not merged yet. Repeatable: OK too where
+// the membership ended before. Leaves the store as it is; Remove() wipes keys.
+absl::Status EndMembership(IdentityStore& store, const Identity& identity, bool withdraw,
+                           const CallOptions& options);
 
 }  // namespace federity::identity
 

@@ -52,6 +52,18 @@ bool IsFinal(const absl::Status& status) {
   return std::find(kFinal.begin(), kFinal.end(), ReasonOf(status)) != kFinal.end();
 }
 
+// Takes the rights of group and others from a folder that has them, by a copy or
+// a restored backup: nobody else has business in it, so there is nothing to ask.
+absl::Status CloseToOthers(const fs::path& folder) {
+  std::error_code error;
+  const fs::perms all = fs::status(folder, error).permissions();
+  if (!error && (all & (fs::perms::group_all | fs::perms::others_all)) != fs::perms::none) {
+    fs::permissions(folder, fs::perms::owner_all, error);
+  }
+  if (error) return ErrnoStatus(error.value(), StrCat("closing ", folder.string(), " to others"));
+  return absl::OkStatus();
+}
+
 class FileIdentityStore final : public IdentityStore {
  public:
   FileIdentityStore(fs::path directory, const Clock& clock)
@@ -245,8 +257,11 @@ absl::Status FileIdentityStore::Remove(std::string_view id) {
 
 absl::StatusOr<std::unique_ptr<IdentityStore>> IdentityStore::Open(fs::path directory,
                                                                    const Clock& clock) {
+  // The last folder of each call is the one that gets 0700.
+  FEDERITY_RETURN_IF_ERROR(MakeDirectories(directory));
   for (const char* part : {"identities", "pending"}) {
     FEDERITY_RETURN_IF_ERROR(MakeDirectories(directory / part));
+    FEDERITY_RETURN_IF_ERROR(CloseToOthers(directory / part));
   }
   return std::make_unique<FileIdentityStore>(std::move(directory), clock);
 }

@@ -36,13 +36,16 @@ struct Identity {
   absl::Time expire_time;
 };
 
-// The memberships under one folder (0700), each in identities/{id}/:
+// The memberships under one folder (0700 if made here), each in identities/{id}/:
 // identity.json, contribution.key, tls.pem (key and chain), ca.pem, all 0600.
 // Files are replaced atomically, so that a crash leaves the old or the new
 // certificate, never none and never one without its key. Thread-safe within a
 // process; two processes may use one folder.
 class IdentityStore {
  public:
+  // Makes what is missing. An identities/ or pending/ that group or others may
+  // enter is narrowed to 0700; PERMISSION_DENIED where it is somebody else's.
+  // The folder itself may hold other things: one that is there stays as it is.
   static absl::StatusOr<std::unique_ptr<IdentityStore>> Open(std::filesystem::path directory,
                                                              const Clock& clock = Clock::System());
   virtual ~IdentityStore() = default;

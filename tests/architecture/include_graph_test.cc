@@ -84,7 +84,8 @@ const Allowed& AllowedClient() {
       {"client/state", {"client/datasets"}},
       {"client/trainer", {}},
       {"client/trainer/sandbox", {}},
-      {"client/trainer/worker", {"client/trainer/sandbox", "client/trainer"}},
+      {"client/trainer/data", {"client/trainer"}},
+      {"client/trainer/worker", {"client/trainer/sandbox", "client/trainer/data", "client/trainer"}},
       {"client/datasets", {"client/trainer"}},
       {"client/agent",
        {"client/identity", "client/transfer", "client/state", "client/trainer", "client/datasets",
@@ -201,5 +202,7 @@ TEST_CASE("The check itself finds a forbidden edge", "[architecture]") {
   CHECK(Violations({{"server/unheard_of/x.cc", "server/store/database.h", true}}).size() == 1);
   CHECK(Violations({{"client/trainer/worker/x.cc", "client/trainer/sandbox/s.h", true}}).empty());
   CHECK(Violations({{"client/trainer/sandbox/x.cc", "client/trainer/supervisor.h", true}}).size() == 1);
+  CHECK(Violations({{"client/trainer/data/x.cc", "client/trainer/sandbox/s.h", true}}).size() == 1);
+  CHECK(Violations({{"client/datasets/x.cc", "client/trainer/data/examples.h", true}}).size() == 1);
   CHECK(Violations({{"server/app/x.cc", "server/rounds/round_machine.h", true}}).empty());
 }

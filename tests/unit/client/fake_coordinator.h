@@ -36,6 +36,8 @@ class FakeCoordinator {
   struct Script {
     // WriteUpload breaks once at each of these committed sizes, lowest first.
     std::deque<int64_t> upload_breaks;
+    // WriteUpload reads no further than this until it is -1 again, as a slow link.
+    int64_t hold_upload_at = -1;
     // DownloadCommit breaks once at each of these offsets, lowest first.
     std::deque<int64_t> download_breaks;
     std::string declared_digest;  // DownloadCommit: in place of the true one
@@ -174,6 +176,11 @@ class FakeCoordinator {
             return {grpc::StatusCode::UNAVAILABLE, "a break"};
           }
           upload.state.set_committed_bytes(static_cast<int64_t>(upload.bytes.size()));
+          const auto goes_on = [&] {
+            const int64_t hold = o.script_.hold_upload_at;
+            return o.stopped_ || hold < 0 || upload.state.committed_bytes() < hold;
+          };
+          o.mutex_.Await(absl::Condition(&goes_on));
         }
         absl::MutexLock lock(&o.mutex_);
         Upload& upload = o.seen_.uploads[name];

@@ -1,5 +1,6 @@
 #include "client/agent/agent.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "common/contribution/contribution_statement.h"
@@ -402,6 +403,25 @@ TEST_CASE("Progress is reported while training and waiting", "[agent]") {
   CHECK(status->at("queued") == 1);
   world.trainer.Hold(false);
   CHECK(world.AwaitEvent("accepted", "round 2"));
+}
+
+TEST_CASE("A long upload reports how far it is", "[agent]") {
+  World world;
+  world.Prepare();
+  world.coordinator.Locked([](auto& script, auto&) { script.hold_upload_at = 1; });
+  world.coordinator.Send(world.Training(1));
+  world.Start();
+  CHECK(world.coordinator.Await([](const auto& seen) {
+    return std::any_of(seen.progress.begin(), seen.progress.end(), [](const auto& report) {
+      return report.phase() == v1::CONTRIBUTION_PHASE_UPLOADING && report.fraction() > 0 &&
+             report.fraction() < 1;
+    });
+  }));
+  const auto status = world.Command("status");
+  REQUIRE(status.ok());
+  CHECK(status->at("work").at("phase") == "uploading");
+  world.coordinator.Locked([](auto& script, auto&) { script.hold_upload_at = -1; });
+  CHECK(world.AwaitEvent("accepted", "round 1"));
 }
 
 TEST_CASE("Assignments of other repositories and malformed ones are refused", "[agent]") {

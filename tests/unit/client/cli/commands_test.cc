@@ -269,10 +269,22 @@ TEST_CASE("leave ends the membership there and wipes it here", "[cli]") {
   CHECK(f.services.calls.empty());
   CHECK(f.Run({"leave", "st-mary", "--yes"}).status == 0);
   CHECK(f.store.removed == std::vector<std::string>{f.store.identities[0].id});
-  // Removed by somebody else before: only the keys are left to wipe.
-  f.services.failures["RemoveMember"] = {Error(v1::ERROR_REASON_MEMBER_REMOVED, "gone")};
+  // Ended before, by an answer that was lost or by somebody else: only the keys
+  // are left to wipe.
+  f.services.failures["RemoveMember"] = {Error(v1::ERROR_REASON_MEMBER_REMOVED, "gone"),
+                                         NotFound("the organisation")};
   CHECK(f.Run({"leave", "st-mary", "--yes"}).status == 0);
-  CHECK(f.store.removed.size() == 2);
+  CHECK(f.Run({"leave", "st-mary", "--yes", "--withdraw"}).status == 0);
+  CHECK(f.store.removed.size() == 3);
+  // Also where the certificate can't even be renewed for that reason.
+  f.store.connect = Annotate(Error(v1::ERROR_REASON_MEMBER_REMOVED, "removed"), "renewing");
+  CHECK(f.Run({"leave", "st-mary", "--yes"}).status == 0);
+  CHECK(f.store.removed.size() == 4);
+  // Any other error leaves the keys alone.
+  f.store.connect = absl::OkStatus();
+  f.services.failures["RemoveMember"] = {Error(v1::ERROR_REASON_LAST_OWNER, "stay")};
+  CHECK(f.Run({"leave", "st-mary", "--yes"}).status == 1);
+  CHECK(f.store.removed.size() == 4);
 }
 
 TEST_CASE("A link for an agent is refused by name", "[cli]") {

@@ -248,6 +248,7 @@ class FakeStore final : public identity::IdentityStore {
   explicit FakeStore(FakeServices& services) : services_(services) {}
   std::vector<identity::Identity> identities;
   std::vector<std::string> removed;
+  absl::Status connect;  // what Connect answers, if not OK
 
   absl::StatusOr<identity::Identity> Join(const rpc::JoinLink&, v1::MemberKind,
                                           std::string_view) override {
@@ -255,6 +256,7 @@ class FakeStore final : public identity::IdentityStore {
   }
   absl::StatusOr<std::vector<identity::Identity>> List() override { return identities; }
   absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(std::string_view) override {
+    if (!connect.ok()) return connect;
     return services_.Channel();
   }
   absl::StatusOr<identity::Identity> ForRepository(std::string_view name) override {

@@ -63,6 +63,23 @@ TEST_CASE("An ended round says what came of it", "[cli]") {
   CHECK_THAT(RoundHeadline(round, kNow), Contains("CANCELLED: by ") && !Contains("\x1b"));
 }
 
+TEST_CASE("The state's word is not said twice", "[cli]") {
+  v1::Round round = Training();
+  const auto headline = [&](v1::Round::State state, const char* reason) {
+    round.set_state(state);
+    round.set_failure(reason);
+    return RoundHeadline(round, kNow);
+  };
+  CHECK(headline(v1::Round::CANCELLED, "cancelled: wrong plan") ==
+        "round 3: CANCELLED: wrong plan");
+  CHECK(headline(v1::Round::CANCELLED, "cancelled by a maintainer") ==
+        "round 3: CANCELLED by a maintainer");
+  CHECK(headline(v1::Round::FAILED, "Failed") == "round 3: FAILED");
+  CHECK(headline(v1::Round::FAILED, "failedly odd") == "round 3: FAILED: failedly odd");
+  CHECK(headline(v1::Round::FAILED, "1 of 3 came") == "round 3: FAILED: 1 of 3 came");
+  CHECK(headline(v1::Round::FAILED, "") == "round 3: FAILED: no reason given");
+}
+
 TEST_CASE("A log says what changed and nothing twice", "[cli]") {
   RoundLog log;
   v1::Round round = Training();

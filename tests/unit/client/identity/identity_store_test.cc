@@ -103,6 +103,29 @@ TEST_CASE("Secrets are for their owner's eyes", "[identity]") {
   }
 }
 
+mode_t ModeOf(const fs::path& path) {
+  struct stat info {};
+  REQUIRE(::stat(path.c_str(), &info) == 0);
+  return info.st_mode & 0777;
+}
+
+TEST_CASE("Folders are for their owner alone, and narrowed where they were not", "[identity]") {
+  TemporaryFolder folder;
+  const fs::path home = folder.path() / "config" / "federity";
+  REQUIRE(IdentityStore::Open(home).ok());
+  for (const char* part : {"", "identities", "pending"}) {
+    INFO(part);
+    CHECK(ModeOf(home / part) == 0700);
+  }
+  for (const char* part : {"", "identities", "pending"}) {
+    REQUIRE(::chmod((home / part).c_str(), 0755) == 0);
+  }
+  REQUIRE(IdentityStore::Open(home).ok());
+  CHECK(ModeOf(home / "identities") == 0700);
+  CHECK(ModeOf(home / "pending") == 0700);
+  CHECK(ModeOf(home) == 0755);
+}
+
 TEST_CASE("A link for the other program is refused before anything is sent", "[identity]") {
   Fixture f;
   const auto as_person =

@@ -1,5 +1,5 @@
-#ifndef FEDERITY_CLIENT_CLI_PROBE_H_
-#define FEDERITY_CLIENT_CLI_PROBE_H_
+#ifndef FEDERITY_COMMON_RPC_PROBE_H_
+#define FEDERITY_COMMON_RPC_PROBE_H_
 
 #include <string>
 #include <string_view>
@@ -10,16 +10,16 @@
 #include "common/base/files.h"
 #include "common/rpc/address.h"
 
-namespace federity::cli {
+namespace federity::rpc {
 
-// The way to a coordinator, one step at a time, so that `doctor` can say which
+// The way to a coordinator, one step at a time, so that a diagnosis can say which
 // one fails. Nothing here trusts what it finds.
 
 // The addresses of a host, as text.
-absl::StatusOr<std::vector<std::string>> ResolveHost(const rpc::Address& address);
+absl::StatusOr<std::vector<std::string>> ResolveHost(const Address& address);
 
 // A blocking socket whose every operation ends after `timeout`.
-absl::StatusOr<FileDescriptor> ConnectTcp(const rpc::Address& address, absl::Duration timeout);
+absl::StatusOr<FileDescriptor> ConnectTcp(const Address& address, absl::Duration timeout);
 
 struct TlsPeer {
   std::string version;                 // "TLSv1.3"
@@ -28,9 +28,9 @@ struct TlsPeer {
   // it is good (or `ca_pem` was empty).
   std::string fault;
 };
-absl::StatusOr<TlsPeer> ShakeHands(const FileDescriptor& socket, const rpc::Address& address,
+absl::StatusOr<TlsPeer> ShakeHands(const FileDescriptor& socket, const Address& address,
                                    std::string_view ca_pem);
 
-}  // namespace federity::cli
+}  // namespace federity::rpc
 
-#endif  // FEDERITY_CLIENT_CLI_PROBE_H_
+#endif  // FEDERITY_COMMON_RPC_PROBE_H_

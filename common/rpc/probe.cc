@@ -1,4 +1,4 @@
-#include "client/cli/probe.h"
+#include "common/rpc/probe.h"
 
 #include <netdb.h>
 #include <openssl/pem.h>
@@ -14,7 +14,7 @@
 #include "common/base/strings.h"
 #include "common/crypto/openssl.h"
 
-namespace federity::cli {
+namespace federity::rpc {
 namespace {
 
 using crypto::BioPtr;
@@ -25,7 +25,7 @@ using AddressListPtr = OpensslPtr<addrinfo, freeaddrinfo>;
 using ContextPtr = OpensslPtr<SSL_CTX, SSL_CTX_free>;
 using SslPtr = OpensslPtr<SSL, SSL_free>;
 
-absl::StatusOr<AddressListPtr> Lookup(const rpc::Address& address) {
+absl::StatusOr<AddressListPtr> Lookup(const Address& address) {
   addrinfo hints{};
   hints.ai_flags = AI_NUMERICSERV;
   hints.ai_socktype = SOCK_STREAM;
@@ -40,7 +40,7 @@ absl::StatusOr<AddressListPtr> Lookup(const rpc::Address& address) {
 
 // Trusts the CA and expects the host's name, without ending the handshake for
 // either.
-absl::Status Expect(SSL* ssl, SSL_CTX* context, const rpc::Address& address,
+absl::Status Expect(SSL* ssl, SSL_CTX* context, const Address& address,
                     std::string_view ca_pem) {
   SSL_set_verify(ssl, SSL_VERIFY_NONE, nullptr);
   if (!ca_pem.empty()) {
@@ -76,7 +76,7 @@ std::vector<std::string> ChainOf(SSL* ssl) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<std::string>> ResolveHost(const rpc::Address& address) {
+absl::StatusOr<std::vector<std::string>> ResolveHost(const Address& address) {
   FEDERITY_ASSIGN_OR_RETURN(const AddressListPtr list, Lookup(address));
   std::vector<std::string> texts;
   for (const addrinfo* one = list.get(); one != nullptr; one = one->ai_next) {
@@ -89,7 +89,7 @@ absl::StatusOr<std::vector<std::string>> ResolveHost(const rpc::Address& address
   return texts;
 }
 
-absl::StatusOr<FileDescriptor> ConnectTcp(const rpc::Address& address, absl::Duration timeout) {
+absl::StatusOr<FileDescriptor> ConnectTcp(const Address& address, absl::Duration timeout) {
   FEDERITY_ASSIGN_OR_RETURN(const AddressListPtr list, Lookup(address));
   absl::Status last = absl::UnavailableError(StrCat(address.host, " has no address"));
   for (const addrinfo* one = list.get(); one != nullptr; one = one->ai_next) {
@@ -107,7 +107,7 @@ absl::StatusOr<FileDescriptor> ConnectTcp(const rpc::Address& address, absl::Dur
   return last;
 }
 
-absl::StatusOr<TlsPeer> ShakeHands(const FileDescriptor& socket, const rpc::Address& address,
+absl::StatusOr<TlsPeer> ShakeHands(const FileDescriptor& socket, const Address& address,
                                    std::string_view ca_pem) {
   static constexpr unsigned char kAlpn[] = {2, 'h', '2'};  // gRPC speaks HTTP/2 only
   const ContextPtr context(SSL_CTX_new(TLS_client_method()));
@@ -130,4 +130,4 @@ absl::StatusOr<TlsPeer> ShakeHands(const FileDescriptor& socket, const rpc::Addr
   return peer;
 }
 
-}  // namespace federity::cli
+}  // namespace federity::rpc
