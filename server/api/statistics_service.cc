@@ -117,11 +117,12 @@ grpc::ServerUnaryReactor* StatisticsService::SubmitStatistics(
     v1::SubmitStatisticsResponse* response) {
   return dispatcher_.HandleUnary(
       context, kSubmitStatistics, *request, response,
-      [](Call& call, const v1::SubmitStatisticsRequest& answer,
-         v1::SubmitStatisticsResponse*) -> absl::Status {
+      [this](Call& call, const v1::SubmitStatisticsRequest& answer,
+             v1::SubmitStatisticsResponse*) -> absl::Status {
         FEDERITY_ASSIGN_OR_RETURN(const int64_t number, RunNumber(call.resource(), false));
         return statistics::SubmitAnswer(call.transaction(), call.repository().id,
-                                        call.caller().member_id, number, answer, call.now());
+                                        call.caller().member_id, number, answer, key_file_,
+                                        call.now());
       });
 }
 

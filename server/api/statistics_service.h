@@ -1,6 +1,7 @@
 #ifndef FEDERITY_SERVER_API_STATISTICS_SERVICE_H_
 #define FEDERITY_SERVER_API_STATISTICS_SERVICE_H_
 
+#include "common/crypto/secret.h"
 #include "federity/v1/statistics.grpc.pb.h"
 #include "server/api/dispatcher.h"
 
@@ -9,7 +10,9 @@ namespace federity::api {
 // Federated statistics. The dispatcher must outlive it. Thread-safe.
 class StatisticsService final : public v1::StatisticsService::CallbackService {
  public:
-  explicit StatisticsService(Dispatcher& dispatcher) : dispatcher_(dispatcher) {}
+  // `key_file` seals the sums of open runs.
+  StatisticsService(Dispatcher& dispatcher, const crypto::Secret& key_file)
+      : dispatcher_(dispatcher), key_file_(key_file) {}
 
   grpc::ServerUnaryReactor* StartStatistics(grpc::CallbackServerContext* context,
                                             const v1::StartStatisticsRequest* request,
@@ -26,6 +29,7 @@ class StatisticsService final : public v1::StatisticsService::CallbackService {
 
  private:
   Dispatcher& dispatcher_;
+  const crypto::Secret& key_file_;
 };
 
 }  // namespace federity::api

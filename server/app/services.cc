@@ -33,7 +33,7 @@ class ServicesImpl final : public Services {
                  {.max_upload_bytes = config.max_upload_bytes}),
         rounds_(dispatcher_),
         contributions_(dispatcher_),
-        statistics_(dispatcher_),
+        statistics_(dispatcher_, parts.key_file),
         worker_({.database = parts.database,
                  .blobs = parts.blobs,
                  .key_file = parts.key_file,

@@ -17,9 +17,6 @@
 namespace federity::repositories {
 namespace {
 
-// Measurements of fewer organisations than this would tell about single ones; the
-// workstations of one hospital are one voice.
-constexpr int kMinMetricOrganizations = 3;
 constexpr size_t kMinPrefixDigits = 6;
 
 // A commit with its tags and what was measured of it.
@@ -32,7 +29,7 @@ std::string SelectCommits(std::string_view condition) {
       ", c.created_at, "
       "(SELECT string_agg(t.name, ',' ORDER BY t.name COLLATE \"C\") FROM tags t "
       " WHERE t.repository = c.repository AND t.commit = c.digest), "
-      "e.organizations, e.members, e.examples, e.loss_sum, "
+      "e.members, e.examples, e.loss_sum, "
       "(SELECT string_agg(s.total::text, ',' ORDER BY s.place) FROM "
       "  (SELECT u.place, sum(u.n) AS total FROM evaluations v, "
       "   unnest(v.confusion) WITH ORDINALITY AS u(n, place) "
@@ -40,10 +37,10 @@ std::string SelectCommits(std::string_view condition) {
       "   GROUP BY u.place) s) "
       "FROM commits c LEFT JOIN members m ON m.id = c.creator "
       "LEFT JOIN repositories mr ON mr.id = m.scope_repository "
-      "LEFT JOIN LATERAL (SELECT count(DISTINCT w.organization) AS organizations, count(*) AS "
-      "  members, sum(v.examples)::bigint AS examples, sum(v.loss_sum) AS loss_sum "
-      "  FROM evaluations v JOIN members w ON w.id = v.member "
-      "  WHERE v.repository = c.repository AND v.commit = c.digest AND v.examples > 0) e ON true "
+      "LEFT JOIN LATERAL (SELECT count(*) AS members, sum(v.examples)::bigint AS examples, "
+      "  sum(v.loss_sum) AS loss_sum FROM evaluations v "
+      "  WHERE v.repository = c.repository AND v.commit = c.digest AND v.examples > 0) e "
+      "  ON c.measured_at IS NOT NULL "
       "WHERE c.repository = $1 ",
       condition);
 }
@@ -67,12 +64,12 @@ CommitRow FromRow(const store::Row& row) {
   commit.creator = row.Text(14);
   commit.created_at = row.Time(15);
   if (!row.IsNull(16)) commit.tags = absl::StrSplit(row.Text(16), ',');
-  if (row.Int(17) >= kMinMetricOrganizations) {
+  if (!row.IsNull(17)) {
     CommitMetrics metrics;
-    metrics.contributors = static_cast<int32_t>(row.Int(18));
-    metrics.examples = row.Int(19);
-    metrics.loss_sum = row.Real(20);
-    if (!row.IsNull(21)) metrics.confusion = ParseIntegers(row.Text(21));
+    metrics.contributors = static_cast<int32_t>(row.Int(17));
+    metrics.examples = row.Int(18);
+    metrics.loss_sum = row.Real(19);
+    if (!row.IsNull(20)) metrics.confusion = ParseIntegers(row.Text(20));
     commit.metrics = std::move(metrics);
   }
   return commit;

@@ -147,6 +147,25 @@ absl::StatusOr<CommitRow> Push(store::Transaction& transaction, const CheckedPus
   return InsertCommit(transaction, commit);
 }
 
+namespace {
+
+// Weights are of use only with the features, their order and the standardisation
+// that they were trained with, so these come back with them.
+absl::Status PutInForce(store::Transaction& transaction, const RevertRequest& request,
+                        const CommitRow& target) {
+  FEDERITY_ASSIGN_OR_RETURN(const PlanRow row,
+                            GetPlan(transaction, request.repository, target.plan_digest));
+  FEDERITY_ASSIGN_OR_RETURN(const Plan plan, row.Parse());
+  FEDERITY_RETURN_IF_ERROR(
+      SetPlan(transaction, request.repository, plan, request.member, request.now).status());
+  return transaction
+      .Execute("UPDATE repositories SET standardisation_digest = $2 WHERE id = $1",
+               store::Params().Text(request.repository).OptionalText(target.standardisation_digest))
+      .status();
+}
+
+}  // namespace
+
 absl::StatusOr<CommitRow> Revert(store::Transaction& transaction, const RevertRequest& request) {
   FEDERITY_RETURN_IF_ERROR(CheckText("message", request.message, kMaxMessage, true));
   FEDERITY_ASSIGN_OR_RETURN(const RepositoryRow repository,
@@ -157,9 +176,12 @@ absl::StatusOr<CommitRow> Revert(store::Transaction& transaction, const RevertRe
   FEDERITY_ASSIGN_OR_RETURN(const CommitRow head,
                             ResolveCommit(transaction, request.repository, "head"));
   if (target.program_digest == head.program_digest &&
-      target.weights_digest == head.weights_digest) {
+      target.weights_digest == head.weights_digest &&
+      target.plan_digest == repository.plan_digest &&
+      target.standardisation_digest == repository.standardisation_digest) {
     return NothingChanged(head.digest);
   }
+  FEDERITY_RETURN_IF_ERROR(PutInForce(transaction, request, target));
   NewCommit commit;
   commit.repository = request.repository;
   commit.parent = head.digest;
@@ -168,7 +190,7 @@ absl::StatusOr<CommitRow> Revert(store::Transaction& transaction, const RevertRe
   commit.weights_digest = target.weights_digest;
   commit.weights_bytes = target.weights_bytes;
   commit.parameter_count = target.parameter_count;
-  commit.plan_digest = repository.plan_digest;
+  commit.plan_digest = target.plan_digest;
   commit.standardisation_digest = target.standardisation_digest;
   commit.message =
       request.message.empty() ? StrCat("Revert to v", target.version) : request.message;

@@ -60,8 +60,8 @@ struct RevertRequest {
   std::string message;    // empty: says what was reverted to
   absl::Time now;
 };
-// A new commit on the head with an earlier one's program and weights, under the
-// plan in force. NOT_FOUND; NOTHING_CHANGED; ROUND_IN_PROGRESS.
+// A new commit on the head with an earlier one's program and weights; its plan and
+// standardisation are in force again. NOT_FOUND; NOTHING_CHANGED; ROUND_IN_PROGRESS.
 absl::StatusOr<CommitRow> Revert(store::Transaction& transaction, const RevertRequest& request);
 
 }  // namespace federity::repositories

@@ -74,28 +74,39 @@ absl::Status ReadStatistics(store::Transaction& transaction, std::string_view re
 
 absl::Status ReadEvaluation(store::Transaction& transaction, std::string_view repository,
                             RepositoryWork& work) {
-  if (!work.head.has_value() || !work.head->round.has_value()) return absl::OkStatus();
-  FEDERITY_ASSIGN_OR_RETURN(
-      const store::Rows rows,
-      transaction.Execute(
-          "SELECT c.member FROM contributions c JOIN rounds r ON r.repository = c.repository AND "
-          "r.number = c.round JOIN series s ON s.id = r.series WHERE c.repository = $1 AND "
-          "c.round = $2 AND s.ended_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM evaluations e "
-          "WHERE e.repository = c.repository AND e.commit = $3 AND e.member = c.member)",
-          store::Params().Text(repository).Int(*work.head->round).Text(work.head->digest)));
-  if (rows.empty()) return absl::OkStatus();
+  if (!work.head.has_value()) return absl::OkStatus();
   RepositoryWork::Evaluation evaluation;
+  FEDERITY_ASSIGN_OR_RETURN(evaluation.members,
+                            MembersToMeasure(transaction, repository, *work.head));
+  if (evaluation.members.empty()) return absl::OkStatus();
   FEDERITY_ASSIGN_OR_RETURN(evaluation.plan_toml,
                             PlanToml(transaction, repository, work.head->plan_digest));
   FEDERITY_ASSIGN_OR_RETURN(
       evaluation.standardisation,
       StandardisationOf(transaction, repository, work.head->standardisation_digest));
-  for (const store::Row& row : rows) evaluation.members.insert(row.Text(0));
   work.evaluation = std::move(evaluation);
   return absl::OkStatus();
 }
 
 }  // namespace
+
+absl::StatusOr<std::set<std::string>> MembersToMeasure(store::Transaction& transaction,
+                                                       std::string_view repository,
+                                                       const repositories::CommitRow& commit) {
+  std::set<std::string> members;
+  if (!commit.round.has_value() || commit.metrics.has_value()) return members;
+  FEDERITY_ASSIGN_OR_RETURN(
+      const store::Rows rows,
+      transaction.Execute(
+          "SELECT c.member FROM contributions c JOIN rounds r ON r.repository = c.repository AND "
+          "r.number = c.round JOIN series s ON s.id = r.series JOIN members m ON m.id = c.member "
+          "WHERE c.repository = $1 AND c.round = $2 AND s.ended_at IS NOT NULL AND "
+          "m.removed_at IS NULL AND NOT EXISTS (SELECT 1 FROM evaluations e "
+          "WHERE e.repository = c.repository AND e.commit = $3 AND e.member = c.member)",
+          store::Params().Text(repository).Int(*commit.round).Text(commit.digest)));
+  for (const store::Row& row : rows) members.insert(row.Text(0));
+  return members;
+}
 
 absl::StatusOr<RepositoryWork> ReadWork(store::Transaction& transaction,
                                         std::string_view repository) {

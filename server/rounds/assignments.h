@@ -54,6 +54,12 @@ struct RepositoryWork {
   std::optional<Evaluation> evaluation;  // of `head`
 };
 
+// Those of the cohort that made this commit who have not measured it; none while
+// its series goes on, or once its measurements are closed (evaluations.h).
+absl::StatusOr<std::set<std::string>> MembersToMeasure(store::Transaction& transaction,
+                                                       std::string_view repository,
+                                                       const repositories::CommitRow& commit);
+
 // NOT_FOUND once the repository is deleted.
 absl::StatusOr<RepositoryWork> ReadWork(store::Transaction& transaction,
                                         std::string_view repository);

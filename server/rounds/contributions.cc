@@ -11,6 +11,8 @@
 #include "server/repositories/commits.h"
 #include "server/repositories/plans.h"
 #include "server/repositories/uploads.h"
+#include "server/rounds/assignments.h"
+#include "server/rounds/evaluations.h"
 #include "server/rounds/metrics_check.h"
 #include "server/rounds/topics.h"
 
@@ -240,23 +242,19 @@ absl::Status SubmitEvaluation(store::Transaction& transaction, std::string_view 
                             repositories::GetPlan(transaction, repository, commit.plan_digest));
   FEDERITY_ASSIGN_OR_RETURN(const Plan plan, plan_row.Parse());
   FEDERITY_RETURN_IF_ERROR(CheckMetrics(metrics, plan));
-  // A row without examples: a data set without hold-out, which is not asked again
-  // and does not count as one of those behind the sums.
-  FEDERITY_RETURN_IF_ERROR(
-      transaction
-          .Execute("INSERT INTO evaluations (repository, commit, member, examples, loss_sum, "
-                   "confusion, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7) "
-                   "ON CONFLICT (repository, commit, member) DO UPDATE SET examples = $4, "
-                   "loss_sum = $5, confusion = $6, created_at = $7",
-                   store::Params()
-                       .Text(repository)
-                       .Text(commit.digest)
-                       .Text(member)
-                       .Int(metrics.examples())
-                       .Real(metrics.loss_sum())
-                       .Text(FormatConfusion(metrics.confusion()))
-                       .Time(now))
-          .status());
+  FEDERITY_RETURN_IF_ERROR(KeepEvaluation(transaction,
+                                          {.repository = std::string(repository),
+                                           .commit = commit.digest,
+                                           .member = std::string(member),
+                                           .examples = metrics.examples(),
+                                           .loss_sum = metrics.loss_sum(),
+                                           .confusion = FormatConfusion(metrics.confusion())},
+                                          now));
+  FEDERITY_ASSIGN_OR_RETURN(const std::set<std::string> asked,
+                            MembersToMeasure(transaction, repository, commit));
+  if (asked.empty()) {
+    FEDERITY_RETURN_IF_ERROR(CloseEvaluations(transaction, repository, commit.digest, now));
+  }
   return transaction.Notify(ProgressTopic(repository));
 }
 

@@ -12,6 +12,7 @@
 #include "common/tensor/plain_delta.h"
 #include "server/repositories/commits.h"
 #include "server/rounds/candidates.h"
+#include "server/rounds/evaluations.h"
 #include "server/rounds/merging.h"
 #include "server/rounds/round_decisions.h"
 #include "server/rounds/statistics_cohort.h"
@@ -84,9 +85,11 @@ absl::StatusOr<bool> RoundMachine::Step() {
         const auto recruit = [&](store::Transaction& within, const statistics::RunRow& run) {
           return RecruitForStatistics(within, run, options_.recruit_grace, now);
         };
-        FEDERITY_ASSIGN_OR_RETURN(
-            stepped, statistics::StepRun(transaction, recruit, dependencies_.sign, now));
-        return absl::OkStatus();
+        FEDERITY_ASSIGN_OR_RETURN(stepped,
+                                  statistics::StepRun(transaction, recruit, dependencies_.sign,
+                                                      dependencies_.key_file, now));
+        if (stepped) return absl::OkStatus();
+        return CloseWaitingEvaluations(transaction, now).status();
       }));
   return stepped;
 }

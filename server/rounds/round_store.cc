@@ -8,6 +8,7 @@
 #include "common/base/strings.h"
 #include "server/audit/audit_log.h"
 #include "server/membership/conversions.h"
+#include "server/rounds/evaluations.h"
 #include "server/rounds/topics.h"
 
 namespace federity::rounds {
@@ -216,6 +217,9 @@ absl::Status MoveRound(store::Transaction& transaction, RoundRow& round, RoundEv
                        .Text(round.failure_reason))
           .status());
   if (failed) FEDERITY_RETURN_IF_ERROR(AbandonRest(transaction, round, facts, now));
+  if (ended) {
+    FEDERITY_RETURN_IF_ERROR(CloseEvaluations(transaction, round.repository, round.base_commit, now));
+  }
   // A failed round stops its series; the last one ends it.
   if (failed || (ended && round.series_index >= round.series_count)) {
     round.series_ended = true;

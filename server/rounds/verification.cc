@@ -11,6 +11,7 @@
 #include "server/repositories/commits.h"
 #include "server/repositories/plans.h"
 #include "server/repositories/repositories.h"
+#include "server/rounds/evaluations.h"
 #include "server/rounds/round_store.h"
 
 namespace federity::rounds {
@@ -116,24 +117,17 @@ absl::Status GiveBack(const RoundDependencies& dependencies, const Work& work) {
 }
 
 // Metrics of the base commit, measured on the way: kept as its evaluation.
-absl::Status KeepEvaluation(store::Transaction& transaction, const RoundRow& round,
-                            const ContributionRow& contribution, absl::Time now) {
+absl::Status KeepBaseEvaluation(store::Transaction& transaction, const RoundRow& round,
+                                const ContributionRow& contribution, absl::Time now) {
   if (contribution.base_examples == 0) return absl::OkStatus();
-  return transaction
-      .Execute(
-          "INSERT INTO evaluations (repository, commit, member, examples, loss_sum, "
-          "confusion, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7) "
-          "ON CONFLICT (repository, commit, member) DO UPDATE SET examples = $4, "
-          "loss_sum = $5, confusion = $6, created_at = $7",
-          store::Params()
-              .Text(round.repository)
-              .Text(round.base_commit)
-              .Text(contribution.member)
-              .Int(contribution.base_examples)
-              .Real(contribution.base_loss_sum)
-              .Text(contribution.base_confusion)
-              .Time(now))
-      .status();
+  return KeepEvaluation(transaction,
+                        {.repository = round.repository,
+                         .commit = round.base_commit,
+                         .member = contribution.member,
+                         .examples = contribution.base_examples,
+                         .loss_sum = contribution.base_loss_sum,
+                         .confusion = contribution.base_confusion},
+                        now);
 }
 
 absl::Status Finish(store::Transaction& transaction, const Work& work, const absl::Status& result,
@@ -156,7 +150,7 @@ absl::Status Finish(store::Transaction& transaction, const Work& work, const abs
                                .Execute("UPDATE contributions SET norm = $2 WHERE id = $1",
                                         store::Params().Text(work.id).Real(norm))
                                .status());
-  FEDERITY_RETURN_IF_ERROR(KeepEvaluation(transaction, *round, *contribution, now));
+  FEDERITY_RETURN_IF_ERROR(KeepBaseEvaluation(transaction, *round, *contribution, now));
   return MoveContribution(transaction, *round, *contribution, ContributionEvent::kAccepted,
                           v1::ERROR_REASON_UNSPECIFIED, "", now);
 }

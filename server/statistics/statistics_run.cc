@@ -7,6 +7,7 @@
 #include "common/base/resource_name.h"
 #include "common/base/status_macros.h"
 #include "common/base/strings.h"
+#include "common/crypto/aead.h"
 #include "common/plan/standardisation.h"
 #include "server/audit/audit_log.h"
 #include "server/membership/conversions.h"
@@ -83,6 +84,12 @@ absl::StatusOr<Plan> PlanOf(store::Transaction& transaction, std::string_view re
   FEDERITY_ASSIGN_OR_RETURN(const repositories::PlanRow row,
                             repositories::GetPlan(transaction, repository, digest));
   return row.Parse();
+}
+
+// Deleted rows stay in PostgreSQL's files for long, so sums are never there in
+// the clear.
+std::string SumsLabel(std::string_view repository, int64_t run, std::string_view member) {
+  return StrCat("federity/statistics/v1\n", repository, "\n", run, "\n", member);
 }
 
 std::vector<FixedFeatureSums> SumsOf(const v1::SubmitStatisticsRequest& request) {
@@ -162,7 +169,8 @@ absl::StatusOr<RunRow> GetRun(store::Transaction& transaction, std::string_view 
 
 absl::Status SubmitAnswer(store::Transaction& transaction, std::string_view repository,
                           std::string_view member, int64_t number,
-                          const v1::SubmitStatisticsRequest& request, absl::Time now) {
+                          const v1::SubmitStatisticsRequest& request,
+                          const crypto::Secret& key_file, absl::Time now) {
   if (!membership::IsPlainText(request.abstain_reason(), kMaxReasonBytes)) {
     return InvalidArgument("abstain_reason", "must be plain text of at most 500 characters");
   }
@@ -192,7 +200,8 @@ absl::Status SubmitAnswer(store::Transaction& transaction, std::string_view repo
   if (!sums.empty()) {
     v1::SubmitStatisticsRequest kept;
     *kept.mutable_features() = request.features();
-    params.Text("").Bytes(kept.SerializeAsString());
+    params.Text("").Bytes(crypto::WrapSecret(key_file, SumsLabel(repository, number, member),
+                                             crypto::Secret(kept.SerializeAsString())));
   } else {
     params.Text(request.abstain_reason().empty() ? StrCat("fewer than ", kMinRows, " rows")
                                                  : request.abstain_reason());
@@ -252,7 +261,8 @@ absl::StatusOr<bool> AllAnswered(store::Transaction& transaction, const RunRow& 
 }
 
 // The frozen values, or why there are none (FAILED_PRECONDITION).
-absl::StatusOr<StandardisationValues> Freeze(store::Transaction& transaction, const RunRow& run) {
+absl::StatusOr<StandardisationValues> Freeze(store::Transaction& transaction, const RunRow& run,
+                                             const crypto::Secret& key_file) {
   const absl::StatusOr<repositories::PlanRow> plan_row =
       repositories::CurrentPlan(transaction, run.repository);
   if (absl::IsNotFound(plan_row.status())) {
@@ -265,7 +275,7 @@ absl::StatusOr<StandardisationValues> Freeze(store::Transaction& transaction, co
   FEDERITY_ASSIGN_OR_RETURN(const Plan plan, plan_row->Parse());
   FEDERITY_ASSIGN_OR_RETURN(
       const store::Rows rows,
-      transaction.Execute("SELECT m.organization, a.sums FROM statistics_answers a "
+      transaction.Execute("SELECT m.organization, a.sums, a.member FROM statistics_answers a "
                           "JOIN members m ON m.id = a.member WHERE a.repository = $1 "
                           "AND a.run = $2 AND a.sums IS NOT NULL ORDER BY a.member",
                           store::Params().Text(run.repository).Int(run.number)));
@@ -273,8 +283,12 @@ absl::StatusOr<StandardisationValues> Freeze(store::Transaction& transaction, co
   std::vector<std::vector<FixedFeatureSums>> contributions;
   for (const store::Row& row : rows) {
     organizations.insert(row.Text(0));
+    FEDERITY_ASSIGN_OR_RETURN(
+        const crypto::Secret sums,
+        crypto::UnwrapSecret(key_file, SumsLabel(run.repository, run.number, row.Text(2)),
+                             row.Bytes(1)));
     v1::SubmitStatisticsRequest kept;
-    if (!kept.ParseFromString(row.Bytes(1))) return absl::InternalError("kept sums do not parse");
+    if (!kept.ParseFromString(std::string(sums.view()))) return absl::InternalError("kept sums do not parse");
     contributions.push_back(SumsOf(kept));
   }
   const auto answered = static_cast<int64_t>(organizations.size());
@@ -331,7 +345,7 @@ absl::Status EndRun(store::Transaction& transaction, const RunRow& run,
 }  // namespace
 
 absl::StatusOr<bool> StepRun(store::Transaction& transaction, const Recruit& recruit,
-                             const Sign& sign, absl::Time now) {
+                             const Sign& sign, const crypto::Secret& key_file, absl::Time now) {
   FEDERITY_ASSIGN_OR_RETURN(
       const std::optional<store::Row> row,
       transaction.QueryOptional(StrCat(kSelectRuns,
@@ -357,7 +371,7 @@ absl::StatusOr<bool> StepRun(store::Transaction& transaction, const Recruit& rec
     FEDERITY_RETURN_IF_ERROR(SetDue(transaction, run, run.deadline));
     return true;
   }
-  const absl::StatusOr<StandardisationValues> values = Freeze(transaction, run);
+  const absl::StatusOr<StandardisationValues> values = Freeze(transaction, run, key_file);
   if (absl::IsFailedPrecondition(values.status())) {
     FEDERITY_RETURN_IF_ERROR(
         EndRun(transaction, run, std::nullopt, ToStd(values.status().message()), "", now));

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/crypto/secret.h"
 #include "federity/v1/statistics.pb.h"
 #include "server/store/database.h"
 
@@ -68,14 +69,15 @@ absl::StatusOr<RunRow> StartRun(store::Transaction& transaction, std::string_vie
 absl::StatusOr<RunRow> GetRun(store::Transaction& transaction, std::string_view repository,
                               int64_t number);
 
-// A member's answer. Too few values count as abstaining, whatever it sent.
+// A member's answer, kept under the key file until the run ends. Too few values count as abstaining, whatever it sent.
 //   NOT_FOUND                it was not asked
 //   CONTRIBUTION_LATE        the run ended
 //   CONTRIBUTION_DUPLICATE   it answered before
 //   INVALID_ARGUMENT         not one sum a feature, or impossible sums
 absl::Status SubmitAnswer(store::Transaction& transaction, std::string_view repository,
                           std::string_view member, int64_t number,
-                          const v1::SubmitStatisticsRequest& request, absl::Time now);
+                          const v1::SubmitStatisticsRequest& request,
+                          const crypto::Secret& key_file, absl::Time now);
 
 // Looks at one run that is due: asks its agents, or ends it; false if none is due.
 // `recruit` says whom a run that recruits asks; `sign` is the coordinator's
@@ -89,7 +91,7 @@ struct Recruited {
 using Recruit = std::function<absl::StatusOr<Recruited>(store::Transaction&, const RunRow&)>;
 using Sign = std::function<std::string(std::string_view label, std::string_view message)>;
 absl::StatusOr<bool> StepRun(store::Transaction& transaction, const Recruit& recruit,
-                             const Sign& sign, absl::Time now);
+                             const Sign& sign, const crypto::Secret& key_file, absl::Time now);
 
 // When StepRun must look next; nullopt: nothing collects.
 absl::StatusOr<std::optional<absl::Time>> NextDue(store::Transaction& transaction);

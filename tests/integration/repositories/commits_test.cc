@@ -302,21 +302,58 @@ TEST_CASE_METHOD(RepositoryFixture, "A revert is a new commit", "[commits]") {
   CHECK(commit.version() == 4);
 }
 
-TEST_CASE_METHOD(RepositoryFixture, "Metrics show from three organisations on, examples as buckets",
+TEST_CASE_METHOD(RepositoryFixture, "A revert brings back the plan and the standardisation",
+                 "[commits]") {
+  api_.Sql("INSERT INTO standardisations (repository, digest, mean, sd, examples, contributors, "
+           "signature, created_at) VALUES ($1, 'sha256:old', '{1}', '{2}', 60, 3, '', now())",
+           store::Params().Text(id_));
+  const auto in_force = [&](const std::string& column) {
+    return api_.Sql(StrCat("SELECT coalesce(", column, ", '') FROM repositories WHERE id = $1"),
+                    store::Params().Text(id_))[0]
+        .Text(0);
+  };
+  const auto put = [&](const std::string& standardisation) {
+    api_.Sql("UPDATE repositories SET standardisation_digest = nullif($2, '') WHERE id = $1",
+             store::Params().Text(id_).Text(standardisation));
+  };
+  put("sha256:old");
+  const v1::Commit first = MustPush("", "program", Weights({1, 2}));
+  const std::string first_plan = in_force("plan_digest");
+  REQUIRE(first.standardisation_digest() == "sha256:old");
+
+  v1::SetPlanRequest change;
+  change.set_parent(name_);
+  change.set_plan_toml("[data]\nfeatures = [\"b\", \"a\"]\nclasses = [\"no\", \"yes\"]\n");
+  change.set_request_id(NewRequestId());
+  v1::Plan changed;
+  auto plans = v1::PlanService::NewStub(owner_.channel);
+  REQUIRE(Call(*plans, &v1::PlanService::Stub::SetPlan, change, &changed) == absl::OkStatus());
+  put("");
+  MustPush(first.name(), "", Weights({3, 4}));
+
+  v1::Commit reverted;
+  REQUIRE(Revert(owner_, first.name(), &reverted) == absl::OkStatus());
+  CHECK(reverted.plan_digest() == first_plan);
+  CHECK(reverted.standardisation_digest() == "sha256:old");
+  CHECK(in_force("plan_digest") == first_plan);
+  CHECK(in_force("standardisation_digest") == "sha256:old");
+}
+
+TEST_CASE_METHOD(RepositoryFixture, "Metrics show once they are closed, examples as buckets",
                  "[commits]") {
   const v1::Commit commit = MustPush("", "program", Weights({1, 2}));
   api_.Sql("UPDATE commits SET examples = 455 WHERE repository = $1", store::Params().Text(id_));
   const Member viewer = MakeMember(v1::ROLE_VIEWER);
-  // Three workstations of one hospital are one voice.
-  const char* const organizations[] = {"st-luke", "st-luke", "st-luke", "mercy", "st-anne"};
   for (int i = 0; i < 5; ++i) {
     CHECK(!Log(owner_, name_).commits(0).has_metrics());
-    const Member member = MakeMember(v1::ROLE_CONTRIBUTOR, organizations[i]);
+    const Member member = MakeMember(v1::ROLE_CONTRIBUTOR);
     api_.Sql(
         "INSERT INTO evaluations (repository, commit, member, examples, loss_sum, confusion, "
         "created_at) VALUES ($1, $2, $3, $4, 0.5, ARRAY[1, 2, 3, 10]::bigint[], now())",
         store::Params().Text(id_).Text(commit.digest()).Text(member.id).Int(10 + i));
   }
+  CHECK(!Log(owner_, name_).commits(0).has_metrics());
+  api_.Sql("UPDATE commits SET measured_at = now() WHERE repository = $1", store::Params().Text(id_));
   v1::Commit shown;
   REQUIRE(GetCommit(viewer, "head", &shown) == absl::OkStatus());
   REQUIRE(shown.has_metrics());

@@ -26,7 +26,7 @@ struct Api {
   ApiFixture fixture{[this](ApiFixture& made, grpc::ServerBuilder& builder) {
     rounds = std::make_unique<api::RoundService>(made.dispatcher());
     contributions = std::make_unique<api::ContributionService>(made.dispatcher());
-    statistics = std::make_unique<api::StatisticsService>(made.dispatcher());
+    statistics = std::make_unique<api::StatisticsService>(made.dispatcher(), made.key_file());
     builder.RegisterService(rounds.get());
     builder.RegisterService(contributions.get());
     builder.RegisterService(statistics.get());

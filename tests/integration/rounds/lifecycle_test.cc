@@ -5,6 +5,7 @@
 #include "server/membership/withdrawal.h"
 #include "server/rounds/assignments.h"
 #include "server/rounds/round_worker.h"
+#include "server/rounds/evaluations.h"
 #include "tests/integration/rounds/round_fixture.h"
 
 namespace federity::testing {
@@ -314,6 +315,61 @@ TEST_CASE("Who has no hold-out is asked once and counts for nobody", "[rounds]")
   CHECK(asked() == 0);
   REQUIRE(fixture.Head().metrics.has_value());
   CHECK(fixture.Head().metrics->contributors == 3);
+}
+
+TEST_CASE("Measurements are shown as one sum, never as two that differ by a hospital", "[rounds]") {
+  RoundFixture fixture(RoundFixture::DefaultPlan(), 4);
+  fixture.Start();
+  for (const Agent& agent : fixture.agents()) fixture.Contribute(agent, {1, 2, 3});
+  fixture.Step();
+  REQUIRE(fixture.Round().state == v1::Round::COMMITTED);
+  const std::string head = fixture.Head().digest;
+  const auto measure = [&](size_t i, int64_t examples) {
+    v1::Metrics metrics;
+    metrics.set_examples(examples);
+    for (const int64_t count : {examples, int64_t{0}, int64_t{0}, int64_t{0}}) {
+      metrics.add_confusion(count);
+    }
+    fixture.Run([&](store::Transaction& transaction) {
+      return rounds::SubmitEvaluation(transaction, fixture.repository(), head,
+                                      fixture.agents()[i].id, metrics, fixture.now());
+    });
+  };
+  for (size_t i = 0; i < 3; ++i) measure(i, 10);
+  // Somebody may still come.
+  fixture.Step();
+  CHECK_FALSE(fixture.Head().metrics.has_value());
+  // It takes too long: three are enough.
+  fixture.clock().Advance(rounds::kMeasuringTime);
+  fixture.Step();
+  REQUIRE(fixture.Head().metrics.has_value());
+  CHECK(fixture.Head().metrics->examples == 30);
+  // Who comes later, or again, adds nothing.
+  measure(3, 7);
+  measure(0, 9);
+  fixture.Step();
+  CHECK(fixture.Head().metrics->examples == 30);
+  CHECK(fixture.Head().metrics->contributors == 3);
+}
+
+TEST_CASE("Workstations of one hospital are one voice in what is shown", "[rounds]") {
+  RoundFixture fixture(RoundFixture::DefaultPlan(), 3);
+  fixture.Sql("UPDATE members SET organization = 'hospital-0' WHERE organization LIKE 'hospital-%'");
+  for (const Agent& agent : fixture.agents()) {
+    fixture.Run([&](store::Transaction& transaction) {
+      return rounds::KeepEvaluation(transaction,
+                                    {.repository = fixture.repository(),
+                                     .commit = fixture.base(),
+                                     .member = agent.id,
+                                     .examples = 10,
+                                     .loss_sum = 1,
+                                     .confusion = "{10,0,0,0}"},
+                                    fixture.now());
+    });
+  }
+  fixture.clock().Advance(absl::Hours(1));
+  fixture.Step();
+  CHECK_FALSE(fixture.Head().metrics.has_value());
 }
 
 TEST_CASE("A merge that can't succeed fails the round", "[rounds]") {

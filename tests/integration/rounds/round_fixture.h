@@ -131,6 +131,7 @@ class RoundFixture {
   std::vector<Agent>& agents() { return agents_; }
   rounds::RoundMachine& machine() { return *machine_; }
   blobs::BlobStore& blobs() { return *blobs_; }
+  const crypto::Secret& key_file() const { return key_file_; }
 
   rounds::RoundDependencies Dependencies() {
     return {.database = database(),

@@ -32,7 +32,8 @@ struct StatisticsFixture : RoundFixture {
   absl::Status Answer(const Agent& agent, const v1::SubmitStatisticsRequest& request,
                       int64_t run = 1) {
     return Try([&](store::Transaction& transaction) {
-      return statistics::SubmitAnswer(transaction, repository(), agent.id, run, request, now());
+      return statistics::SubmitAnswer(transaction, repository(), agent.id, run, request,
+                                      key_file(), now());
     });
   }
   static v1::SubmitStatisticsRequest Sums(const std::vector<double>& rows) {
