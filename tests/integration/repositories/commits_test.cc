@@ -5,6 +5,7 @@
 #include <fstream>
 #include <limits>
 
+#include "common/base/strings.h"
 #include "server/repositories/text.h"
 #include "tests/integration/repositories/repository_fixture.h"
 
@@ -323,7 +324,7 @@ TEST_CASE_METHOD(RepositoryFixture, "A revert brings back the plan and the stand
 
   v1::SetPlanRequest change;
   change.set_parent(name_);
-  change.set_plan_toml("[data]\nfeatures = [\"b\", \"a\"]\nclasses = [\"no\", \"yes\"]\n");
+  change.set_toml("[data]\nfeatures = [\"b\", \"a\"]\nclasses = [\"no\", \"yes\"]\n");
   change.set_request_id(NewRequestId());
   v1::Plan changed;
   auto plans = v1::PlanService::NewStub(owner_.channel);

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <semaphore>
 
+#include "common/base/strings.h"
 #include "common/plan/plan.h"
 #include "server/repositories/plans.h"
 #include "tests/integration/repositories/repository_fixture.h"
