@@ -68,7 +68,7 @@ absl::Status CreateInvitation(CliContext& cli, const Session& session,
   return absl::OkStatus();
 }
 
-// By the coordinator's administrator, or an owner of the organisation.
+// By the coordinator's administrator for the first owner, then by an owner.
 absl::Status OrgInvite(CliContext& cli, const InviteOptions& options) {
   const std::string id = IdentifierFromDisplayName(options.organization);
   if (!IsIdentifier(id)) {
@@ -200,7 +200,7 @@ void AddInvitationCommands(Commands& commands) {
   org->group(kGroupPeople)->require_subcommand(1);
   auto o = std::make_shared<InviteOptions>();
   auto* org_invite =
-      org->add_subcommand("invite", "Make a namespace, and a link for its first owner");
+      org->add_subcommand("invite", "Make a namespace and a link for its first owner; as an owner, for further ones");
   org_invite->add_option("NAME", o->organization, "The organisation's name")->required();
   AddLifetime(org_invite, *o);
   commands.On(org_invite, [o](CliContext& cli) { return OrgInvite(cli, *o); });

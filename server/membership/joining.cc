@@ -35,7 +35,8 @@ struct InvitationRow {
   int64_t uses_left;
   std::optional<std::string> replaces;
   absl::Time expires_at;
-  bool revoked;  // or its repository is deleted
+  bool revoked;           // or its repository is deleted
+  bool by_administrator;  // a namespace's first owner
 };
 
 // By the secret's digest, locked: redeeming is atomic.
@@ -46,8 +47,10 @@ absl::StatusOr<InvitationRow> LockInvitation(store::Transaction& transaction,
       transaction.QueryOptional(
           "SELECT i.id, coalesce(i.scope_organization, ''), coalesce(i.scope_repository::text, ''),"
           " coalesce(r.name, ''), i.organization, i.role, i.kind, i.max_uses - i.uses, i.replaces, "
-          "i.expires_at, i.revoked_at IS NOT NULL OR r.deleted_at IS NOT NULL "
+          "i.expires_at, i.revoked_at IS NOT NULL OR r.deleted_at IS NOT NULL, "
+          "coalesce(c.role = 1, false) "
           "FROM invitations i LEFT JOIN repositories r ON r.id = i.scope_repository "
+          "LEFT JOIN members c ON c.id = i.creator "
           "WHERE i.secret_digest = $1 FOR NO KEY UPDATE OF i",
           store::Params().Bytes(crypto::Sha256(secret).view())));
   if (!row.has_value()) {
@@ -62,7 +65,8 @@ absl::StatusOr<InvitationRow> LockInvitation(store::Transaction& transaction,
                        .uses_left = row->Int(7),
                        .replaces = row->OptionalText(8),
                        .expires_at = row->Time(9),
-                       .revoked = row->Bool(10)};
+                       .revoked = row->Bool(10),
+                       .by_administrator = row->Bool(11)};
 }
 
 // What both requests carry.
@@ -114,6 +118,18 @@ absl::Status CheckOpen(const InvitationRow& invitation, absl::Time now) {
                  "The invitation was used up; ask for a new one.");
   }
   return absl::OkStatus();
+}
+
+// An administrator's link makes the first owner and no second, so that it opens no
+// model to who made it, however late it is used.
+absl::Status CheckFirstOwner(store::Transaction& transaction, const InvitationRow& invitation) {
+  if (!invitation.by_administrator) return absl::OkStatus();
+  FEDERITY_ASSIGN_OR_RETURN(const bool has_owner,
+                            HasOwner(transaction, invitation.scope.organization));
+  if (!has_owner) return absl::OkStatus();
+  return Error(v1::ERROR_REASON_INVITATION_REVOKED,
+               StrCat("The invitation was for the first owner of ", invitation.scope.organization,
+                      ", which has one by now; ask an owner for a new link."));
 }
 
 // The member that holds this key, if it joined by this invitation just now and
@@ -213,6 +229,7 @@ absl::StatusOr<v1::JoinResponse> Joining::Join(store::Transaction& transaction,
     member_id = *repeated;
   } else {
     FEDERITY_RETURN_IF_ERROR(CheckOpen(invitation, now));
+    FEDERITY_RETURN_IF_ERROR(CheckFirstOwner(transaction, invitation));
     FEDERITY_ASSIGN_OR_RETURN(member_id, InsertMember(transaction, invitation, request, now));
     FEDERITY_RETURN_IF_ERROR(RemoveReplaced(transaction, invitation, now));
   }

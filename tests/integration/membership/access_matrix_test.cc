@@ -39,7 +39,7 @@ const std::map<std::string, Expected>& Table() {
       {"MembershipService/RevokeInvitation", {"-", "AOM", "OM"}},
       {"MembershipService/ListMembers", {"A", "AOMCVU", "OMCVU"}},
       {"MembershipService/SetMemberRole", {"-", "O", "O"}},
-      {"MembershipService/RemoveMember", {"A", "AO", "O"}},
+      {"MembershipService/RemoveMember", {"A", "O", "O"}},
       {"RepositoryService/CreateRepository", {"-", "O", "-"}},
       {"RepositoryService/GetRepository", {"-", "-", "OMCVU"}},
       {"RepositoryService/DeleteRepository", {"-", "-", "O"}},

@@ -341,6 +341,38 @@ TEST_CASE_METHOD(Fixture, "The last owner is replaced by an owner only", "[membe
   CHECK(Reason(GetCaller(owner->channel)) == v1::ERROR_REASON_MEMBER_REMOVED);
 }
 
+TEST_CASE_METHOD(Fixture, "The server's own link makes an owner beside one who lost its keys",
+                 "[membership]") {
+  const auto make = [&](const std::string& organization, std::string* link) {
+    return api.database().RunInTransaction([&](store::Transaction& transaction) -> absl::Status {
+      auto made = membership::CreateOwnerLink(
+          transaction, organization,
+          {.address = "host:8443", .ca_fingerprint = api.authority().fingerprint()},
+          api.clock().Now());
+      if (made.ok()) *link = *made;
+      return made.status();
+    });
+  };
+  std::string link;
+  REQUIRE(make("st-mary", &link).ok());
+  const auto joined = Join(api, link, Joiner());
+  REQUIRE(joined.ok());
+  CHECK(joined->member().role() == v1::ROLE_OWNER);
+  CHECK(joined->member().name().starts_with("organizations/st-mary/members/"));
+  CHECK(Reason(Join(api, link, Joiner())) == v1::ERROR_REASON_INVITATION_USED);
+  const store::Rows rows = api.Sql(
+      "SELECT resource, details->>'role' FROM audit_events WHERE actor = 'coordinator' AND "
+      "action = 'CreateInvitation' AND scope_organization = 'st-mary'");
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].Text(0).starts_with("organizations/st-mary/invitations/"));
+  CHECK(rows[0].Text(1) == "owner");
+
+  api.MakeOrganization("guest", /*has_namespace=*/false);
+  for (const char* none : {"guest", "nobody", "coordinator", "", "St. Mary"}) {
+    CHECK(Reason(make(none, &link)) == v1::ERROR_REASON_NOT_FOUND);
+  }
+}
+
 TEST_CASE("The server's own link makes an administrator", "[membership]") {
   ApiFixture api;
   std::string link;
