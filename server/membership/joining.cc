@@ -15,6 +15,7 @@
 #include "server/membership/callers.h"
 #include "server/membership/conversions.h"
 #include "server/membership/members.h"
+#include "server/membership/permissions.h"
 #include "server/membership/scope.h"
 
 namespace federity::membership {
@@ -35,8 +36,8 @@ struct InvitationRow {
   int64_t uses_left;
   std::optional<std::string> replaces;
   absl::Time expires_at;
-  bool revoked;           // or its repository is deleted
-  bool by_administrator;  // a namespace's first owner
+  bool revoked;  // or its repository is deleted
+  v1::Role creator_role;  // now; UNSPECIFIED: the server made it, or it is no member any more
 };
 
 // By the secret's digest, locked: redeeming is atomic.
@@ -48,9 +49,9 @@ absl::StatusOr<InvitationRow> LockInvitation(store::Transaction& transaction,
           "SELECT i.id, coalesce(i.scope_organization, ''), coalesce(i.scope_repository::text, ''),"
           " coalesce(r.name, ''), i.organization, i.role, i.kind, i.max_uses - i.uses, i.replaces, "
           "i.expires_at, i.revoked_at IS NOT NULL OR r.deleted_at IS NOT NULL, "
-          "coalesce(c.role = 1, false) "
+          "coalesce(c.role, 0) "
           "FROM invitations i LEFT JOIN repositories r ON r.id = i.scope_repository "
-          "LEFT JOIN members c ON c.id = i.creator "
+          "LEFT JOIN members c ON c.id = i.creator AND c.removed_at IS NULL "
           "WHERE i.secret_digest = $1 FOR NO KEY UPDATE OF i",
           store::Params().Bytes(crypto::Sha256(secret).view())));
   if (!row.has_value()) {
@@ -66,7 +67,7 @@ absl::StatusOr<InvitationRow> LockInvitation(store::Transaction& transaction,
                        .replaces = row->OptionalText(8),
                        .expires_at = row->Time(9),
                        .revoked = row->Bool(10),
-                       .by_administrator = row->Bool(11)};
+                       .creator_role = static_cast<v1::Role>(row->Int(11))};
 }
 
 // What both requests carry.
@@ -123,7 +124,7 @@ absl::Status CheckOpen(const InvitationRow& invitation, absl::Time now) {
 // An administrator's link makes the first owner and no second, so that it opens no
 // model to who made it, however late it is used.
 absl::Status CheckFirstOwner(store::Transaction& transaction, const InvitationRow& invitation) {
-  if (!invitation.by_administrator) return absl::OkStatus();
+  if (invitation.creator_role != v1::ROLE_ADMINISTRATOR) return absl::OkStatus();
   FEDERITY_ASSIGN_OR_RETURN(const bool has_owner,
                             HasOwner(transaction, invitation.scope.organization));
   if (!has_owner) return absl::OkStatus();
@@ -182,13 +183,25 @@ absl::StatusOr<std::string> InsertMember(store::Transaction& transaction,
   return id;
 }
 
-// One that is gone by now needs no removal.
+// One that is gone by now needs no removal. Roles may have changed since the
+// invitation was made: whoever made it must still be able to take away the role that
+// the replaced member has now.
 absl::Status RemoveReplaced(store::Transaction& transaction, const InvitationRow& invitation,
                             absl::Time now) {
   if (!invitation.replaces.has_value()) return absl::OkStatus();
-  const absl::Status status =
-      RemoveMember(transaction, invitation.scope, *invitation.replaces, Leaving::kRemoved, now);
-  return ReasonOf(status) == v1::ERROR_REASON_NOT_FOUND ? absl::OkStatus() : status;
+  FEDERITY_ASSIGN_OR_RETURN(
+      const std::optional<store::Row> row,
+      transaction.QueryOptional("SELECT role FROM members WHERE id = $1 AND removed_at IS NULL "
+                                "FOR NO KEY UPDATE",
+                                store::Params().Text(*invitation.replaces)));
+  if (!row.has_value()) return absl::OkStatus();
+  const auto role = static_cast<v1::Role>(row->Int(0));
+  if (!MayInvite(invitation.creator_role, role)) {
+    return Error(v1::ERROR_REASON_INVITATION_REVOKED,
+                 StrCat("The invitation replaces a member that has the role ", RoleName(role),
+                        " now, which its maker may not take away; ask an owner for a new link."));
+  }
+  return RemoveMember(transaction, invitation.scope, *invitation.replaces, Leaving::kRemoved, now);
 }
 
 absl::Status AuditJoin(store::Transaction& transaction, const InvitationRow& invitation,
