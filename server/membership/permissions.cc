@@ -192,7 +192,8 @@ constexpr Permission kPermissions[] = {
      .resources = kNoResource},
     {.method = "/federity.v1.ServerService/ListAuditEvents",
      .roles = kAuditReader | kAdministrator,
-     .resources = kServerScope | kRepositoryScope},
+     .resources = kServerScope | kScope,
+     .administrators_on = kServerScope},
 };
 
 // The least role that suffices, for the message. Administrators act beside the

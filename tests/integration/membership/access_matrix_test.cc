@@ -73,7 +73,7 @@ const std::map<std::string, Expected>& Table() {
       {"StatisticsService/GetStatistics", {"-", "-", "OMCV"}},
       {"StatisticsService/SubmitStatistics", {"-", "-", "OMC", true}},
       {"StatisticsService/GetStandardisation", {"-", "-", "OMCV"}},
-      {"ServerService/ListAuditEvents", {"A", "-", "OMU"}},
+      {"ServerService/ListAuditEvents", {"A", "OMU", "OMU"}},
   };
   return *table;
 }
