@@ -74,7 +74,7 @@ std::string Within(const std::string& scope, const std::string& resource) {
 absl::Status Audit(CliContext& cli, const AuditOptions& options) {
   FEDERITY_ASSIGN_OR_RETURN(const Session session, OpenScope(cli, options.scope));
   v1::ListAuditEventsRequest request;
-  request.set_parent(session.scope().empty() ? "server" : session.scope());
+  request.set_parent(session.scope());
   FEDERITY_ASSIGN_OR_RETURN(
       const std::vector<v1::AuditEvent> events,
       session.List(&v1::ServerService::Stub::ListAuditEvents, request,

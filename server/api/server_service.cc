@@ -72,12 +72,11 @@ grpc::ServerUnaryReactor* ServerService::ListAuditEvents(grpc::CallbackServerCon
           }
           before = id;
         }
-        FEDERITY_ASSIGN_OR_RETURN(
-            const std::vector<audit::Event> events,
-            audit::List(call.transaction(),
-                        {.organization = call.resource().organization,
-                         .repository = call.repository().id},
-                        before, cursor.size + 1));
+        FEDERITY_ASSIGN_OR_RETURN(const std::vector<audit::Event> events,
+                                  audit::List(call.transaction(),
+                                              {.organization = call.resource().organization,
+                                               .repository = call.repository().id},
+                                              before, cursor.size + 1));
         for (const audit::Event& event : events) {
           if (answer->audit_events_size() == cursor.size) {
             const int64_t last = events[static_cast<size_t>(cursor.size) - 1].id;

@@ -385,7 +385,8 @@ absl::StatusOr<v1::Invitation> RevokeInvitation(store::Transaction& transaction,
   FEDERITY_ASSIGN_OR_RETURN(std::optional<v1::Invitation> invitation,
                             ReadInvitation(transaction, scope, invitation_id, /*lock=*/true));
   if (!invitation.has_value()) return missing;
-  if (!MayInvite(caller.role, invitation->role())) {
+  // Only an administrator comes to those of the server.
+  if (!scope.organization.empty() && !MayInvite(caller.role, invitation->role())) {
     return Error(
         v1::ERROR_REASON_ROLE_REQUIRED,
         StrCat("A member with the role ", RoleName(caller.role),

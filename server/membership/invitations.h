@@ -63,7 +63,8 @@ struct InvitationPage {
 absl::StatusOr<InvitationPage> ListInvitations(store::Transaction& transaction, const Scope& scope,
                                                int limit, std::string_view cursor);
 
-// NOT_FOUND, ROLE_REQUIRED for one that the caller could not have made,
+// NOT_FOUND, ROLE_REQUIRED for one that the caller could not have made (those of the
+// server, for administrators, made by itself, any administrator revokes),
 // INVITATION_USED if nothing is left to revoke. Revoking again changes nothing.
 absl::StatusOr<v1::Invitation> RevokeInvitation(store::Transaction& transaction,
                                                 const Caller& caller, const Scope& scope,

@@ -36,7 +36,7 @@ struct InvitationRow {
   int64_t uses_left;
   std::optional<std::string> replaces;
   absl::Time expires_at;
-  bool revoked;  // or its repository is deleted
+  bool revoked;           // or its repository is deleted
   v1::Role creator_role;  // now; UNSPECIFIED: the server made it, or it is no member any more
 };
 

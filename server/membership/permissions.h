@@ -33,7 +33,8 @@ struct Permission {
   std::string_view method;  // "/federity.v1.RoundService/StartRound"
   RoleSet roles = 0;
   ResourceSet resources = kPublic;
-  ResourceSet administrators_on = ~ResourceSet{0};  // of `resources`, where `roles` has them
+  // Of `resources`, those on which administrators may, where `roles` has them.
+  ResourceSet administrators_on = ~ResourceSet{0};
   bool mutation = false;     // needs a request_id, is idempotent and audited
   bool reads_model = false;  // audited
   bool agents_only = false;

@@ -48,15 +48,15 @@ absl::Status AuditApproval(store::Transaction& transaction, const Session& sessi
                            store::Params().Text(session.member)));
   const std::string name = membership::MemberName(row.Text(0), row.Text(2), session.member);
   const auto shown = [](const std::string& digest) { return digest.empty() ? "none" : digest; };
-  return audit::Append(transaction, {.time = now,
-                                     .actor = name,
-                                     .scope_organization = row.Text(0),
-                                     .scope_repository = row.Text(1),
-                                     .action = "ChangeApproval",
-                                     .resource = name,
-                                     .details = {{"plan", shown(request.approved_plan_digest())},
-                                                 {"program",
-                                                  shown(request.approved_program_digest())}}});
+  return audit::Append(transaction,
+                       {.time = now,
+                        .actor = name,
+                        .scope_organization = row.Text(0),
+                        .scope_repository = row.Text(1),
+                        .action = "ChangeApproval",
+                        .resource = name,
+                        .details = {{"plan", shown(request.approved_plan_digest())},
+                                    {"program", shown(request.approved_program_digest())}}});
 }
 
 // Who comes or goes may be what a recruiting round or statistics run waits for.

@@ -35,8 +35,8 @@ struct Expected {
 const std::map<std::string, Expected>& Table() {
   static const auto* const table = new std::map<std::string, Expected>{
       {"MembershipService/CreateInvitation", {"-", "AOM", "OM"}},
-      {"MembershipService/ListInvitations", {"-", "AOM", "OM"}},
-      {"MembershipService/RevokeInvitation", {"-", "AOM", "OM"}},
+      {"MembershipService/ListInvitations", {"A", "AOM", "OM"}},
+      {"MembershipService/RevokeInvitation", {"A", "AOM", "OM"}},
       {"MembershipService/ListMembers", {"A", "AOMCVU", "OMCVU"}},
       {"MembershipService/SetMemberRole", {"-", "O", "O"}},
       {"MembershipService/RemoveMember", {"A", "O", "O"}},

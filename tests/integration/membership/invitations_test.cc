@@ -1,3 +1,5 @@
+#include "server/membership/invitations.h"
+
 #include <catch2/catch.hpp>
 #include <set>
 #include <thread>
@@ -200,8 +202,9 @@ TEST_CASE_METHOD(Fixture, "Invitations beyond the limits are refused", "[members
   CHECK(refused([](auto& r) { r.set_kind(v1::MEMBER_KIND_UNSPECIFIED); }) == "kind");
   CHECK(refused([](auto& r) { r.set_kind(static_cast<v1::MemberKind>(9)); }) == "kind");
   for (const std::string& name :
-       {std::string("***"), std::string(201, 'a'), std::string(64, 'a'), std::string("a\nb"), std::string("a\0b", 3),
-        std::string("Coordinator"), std::string("   "), std::string("St. \xE2\x80\xAEyraM")}) {
+       {std::string("***"), std::string(201, 'a'), std::string(64, 'a'), std::string("a\nb"),
+        std::string("a\0b", 3), std::string("Coordinator"), std::string("   "),
+        std::string("St. \xE2\x80\xAEyraM")}) {
     CHECK(refused([&](auto& r) { r.set_organization_display_name(name); }) ==
           "organization_display_name");
   }
@@ -296,6 +299,32 @@ TEST_CASE_METHOD(Fixture, "Revoking", "[membership]") {
   CHECK(Reason(Revoke(owner, StrCat(kHeart, "/invitations/x"))) == v1::ERROR_REASON_NOT_FOUND);
   CHECK(Reason(Revoke(owner, StrCat(kHeart, "/members/", id))) ==
         v1::ERROR_REASON_INVALID_ARGUMENT);
+}
+
+TEST_CASE_METHOD(Fixture, "Administrators list and revoke the links of the server",
+                 "[membership]") {
+  std::string link;
+  REQUIRE(api.database()
+              .RunInTransaction([&](store::Transaction& transaction) -> absl::Status {
+                auto made = membership::CreateAdministratorLink(
+                    transaction,
+                    {.address = "host:8443", .ca_fingerprint = api.authority().fingerprint()},
+                    api.clock().Now());
+                if (made.ok()) link = *made;
+                return made.status();
+              })
+              .ok());
+  const auto administrator = api.MakeAdministrator();
+  const auto list = List(administrator, "server");
+  REQUIRE(list.ok());
+  REQUIRE(list->invitations_size() == 1);
+  CHECK(list->invitations(0).role() == v1::ROLE_ADMINISTRATOR);
+  CHECK(list->invitations(0).name().starts_with("invitations/"));
+  const auto owner = api.MakeOwner("st-mary");
+  CHECK(Reason(List(owner, "server")) == v1::ERROR_REASON_NOT_FOUND);
+  CHECK(Reason(Revoke(owner, list->invitations(0).name())) == v1::ERROR_REASON_NOT_FOUND);
+  CHECK(Revoke(administrator, list->invitations(0).name())->revoked());
+  CHECK(Reason(Join(api, link, Joiner())) == v1::ERROR_REASON_INVITATION_REVOKED);
 }
 
 TEST_CASE_METHOD(Fixture, "Who leaves or loses its role leaves no links behind", "[membership]") {

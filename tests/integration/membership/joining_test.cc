@@ -327,7 +327,8 @@ TEST_CASE_METHOD(Fixture, "Only a member of the same organisation and scope is r
   CHECK(replace(maintainer, member.name, "St. Luke") == v1::ERROR_REASON_UNSPECIFIED);
 }
 
-TEST_CASE_METHOD(Fixture, "Nobody replaces a member that has risen above it since", "[membership]") {
+TEST_CASE_METHOD(Fixture, "Nobody replaces a member that has risen above it since",
+                 "[membership]") {
   const auto maintainer = api.MakeMember("st-mary", "heart", v1::ROLE_MAINTAINER);
   const auto risen = api.MakeMember("st-mary", "heart", v1::ROLE_VIEWER);
   const auto invite = [&](const ApiFixture::Member& inviter) {

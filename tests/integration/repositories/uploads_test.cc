@@ -79,10 +79,9 @@ TEST_CASE_METHOD(RepositoryFixture, "Removal ends an upload under way", "[upload
   REQUIRE(stream->Write(message));
   // The stream is authorised once it was heard.
   const auto heard = [&] {
-    return api_.Sql("SELECT 1 FROM members WHERE id = $1 AND last_seen_at >= $2",
-                    store::Params()
-                        .Text(contributor.id)
-                        .Time(api_.clock().Now() - absl::Minutes(1)))
+    return api_.Sql(
+                   "SELECT 1 FROM members WHERE id = $1 AND last_seen_at >= $2",
+                   store::Params().Text(contributor.id).Time(api_.clock().Now() - absl::Minutes(1)))
                .size() == 1;
   };
   for (const absl::Time end = absl::Now() + absl::Seconds(20); !heard();) {

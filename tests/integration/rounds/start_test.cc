@@ -158,12 +158,13 @@ TEST_CASE("Too few agents by the recruiting deadline fail the round and its seri
 }
 
 TEST_CASE("A changed approval is audited once", "[rounds]") {
-  RoundFixture rig;
+  RoundFixture rig(RoundFixture::DefaultPlan(), 0);
   auto& agent = rig.AddAgent("st-luke");
   const auto rows = [&] {
-    return rig.Sql("SELECT details->>'plan', details->>'program', actor, resource, "
-                   "scope_repository IS NOT NULL AND scope_organization IS NOT NULL "
-                   "FROM audit_events WHERE action = 'ChangeApproval' ORDER BY id");
+    return rig.Sql(
+        "SELECT details->>'plan', details->>'program', actor, resource, "
+        "scope_repository IS NOT NULL AND scope_organization IS NOT NULL "
+        "FROM audit_events WHERE action = 'ChangeApproval' ORDER BY id");
   };
   REQUIRE(rows().size() == 1);
   v1::WatchAssignmentsRequest greeting = rig.Greeting();

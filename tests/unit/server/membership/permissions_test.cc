@@ -92,7 +92,8 @@ TEST_CASE("A refusal names the least role that suffices", "[membership]") {
   caller.role = v1::ROLE_AUDITOR;
   caller.kind = v1::MEMBER_KIND_PERSON;
   const auto refused = [&](const char* method) {
-    const absl::Status status = CheckRole(*FindPermission(method), caller, kRepositoryScope, /*self=*/false);
+    const absl::Status status =
+        CheckRole(*FindPermission(method), caller, kRepositoryScope, /*self=*/false);
     CHECK(ReasonOf(status) == v1::ERROR_REASON_ROLE_REQUIRED);
     return MetadataOf(status)["required_role"];
   };
