@@ -59,20 +59,22 @@ absl::Status ListContributions(CliContext& cli, const AuditOptions& options) {
   return absl::OkStatus();
 }
 
-// A resource as seen from the scope: "rounds/3", "commits/0123456789ab", or the
-// scope itself.
+// A resource as seen from the scope: "rounds/3", "commits/0123456789ab",
+// "repositories/heart/rounds/3", or the scope itself.
 std::string Within(const std::string& scope, const std::string& resource) {
-  if (!scope.empty() && resource.starts_with(scope + "/")) {
-    const std::string rest = resource.substr(scope.size() + 1);
-    return rest.starts_with("commits/") ? StrCat("commits/", ShortCommit(rest)) : rest;
+  if (resource == scope) return identity::ShortScope(scope);
+  std::string text = resource;
+  if (auto name = ParseResourceName(resource); name.ok() && name->collection == "commits") {
+    name->id = ShortCommit(name->id);
+    text = FormatResourceName(*name);
   }
-  return resource == scope ? identity::ShortScope(scope) : resource;
+  return text.starts_with(scope + "/") ? text.substr(scope.size() + 1) : text;
 }
 
 absl::Status Audit(CliContext& cli, const AuditOptions& options) {
   FEDERITY_ASSIGN_OR_RETURN(const Session session, OpenScope(cli, options.scope));
   v1::ListAuditEventsRequest request;
-  request.set_parent(session.scope().empty() ? "server" : session.scope());
+  request.set_parent(session.scope());
   FEDERITY_ASSIGN_OR_RETURN(
       const std::vector<v1::AuditEvent> events,
       session.List(&v1::ServerService::Stub::ListAuditEvents, request,
@@ -115,7 +117,10 @@ void AddAuditCommands(Commands& commands) {
 
   auto* audit = commands.app.add_subcommand("audit", "Who did what, newest first");
   audit->group(kGroupCheck);
-  audit->add_option("REPO", o->scope, "OWNER/NAME; server, for administrators")
+  audit
+      ->add_option("SCOPE", o->scope,
+                   "OWNER/NAME; an organisation, with all its repositories; server, for "
+                   "administrators")
       ->required()
       ->check(IsScope());
   AddLimit(audit, *o);

@@ -68,7 +68,7 @@ absl::Status CreateInvitation(CliContext& cli, const Session& session,
   return absl::OkStatus();
 }
 
-// By the coordinator's administrator, or an owner of the organisation.
+// By the coordinator's administrator for the first owner, then by an owner.
 absl::Status OrgInvite(CliContext& cli, const InviteOptions& options) {
   const std::string id = IdentifierFromDisplayName(options.organization);
   if (!IsIdentifier(id)) {
@@ -78,15 +78,13 @@ absl::Status OrgInvite(CliContext& cli, const InviteOptions& options) {
                id.empty() ? "' holds no letter or digit to name it by"
                           : "' is too long: its letters and digits make more than 63 characters"));
   }
-  auto session = OpenScope(cli, id);
-  if (absl::IsNotFound(session.status())) session = OpenScope(cli, "server");
-  FEDERITY_RETURN_IF_ERROR(session.status());
+  FEDERITY_ASSIGN_OR_RETURN(const Session session, OpenScope(cli, id));
   v1::CreateInvitationRequest request;
   request.set_parent(StrCat("organizations/", id));
   request.set_organization_display_name(options.organization);
   request.set_role(v1::ROLE_OWNER);
   request.set_kind(v1::MEMBER_KIND_PERSON);
-  return CreateInvitation(cli, *session, request, options);
+  return CreateInvitation(cli, session, request, options);
 }
 
 absl::Status Invite(CliContext& cli, const InviteOptions& options) {
@@ -199,8 +197,8 @@ void AddInvitationCommands(Commands& commands) {
   auto* org = commands.app.add_subcommand("org", "Organisations: invite");
   org->group(kGroupPeople)->require_subcommand(1);
   auto o = std::make_shared<InviteOptions>();
-  auto* org_invite =
-      org->add_subcommand("invite", "Make a namespace, and a link for its first owner");
+  auto* org_invite = org->add_subcommand(
+      "invite", "Make a namespace and a link for its first owner; as an owner, for further ones");
   org_invite->add_option("NAME", o->organization, "The organisation's name")->required();
   AddLifetime(org_invite, *o);
   commands.On(org_invite, [o](CliContext& cli) { return OrgInvite(cli, *o); });
@@ -210,12 +208,12 @@ void AddInvitationCommands(Commands& commands) {
   auto* invitation = commands.app.add_subcommand("invitation", "Invitations: list, revoke");
   invitation->group(kGroupPeople)->require_subcommand(1);
   auto* list = invitation->add_subcommand("list", "Those of a repository or organisation");
-  list->add_option("REPO", o->scope, "OWNER/NAME, or an organisation")
+  list->add_option("REPO", o->scope, "OWNER/NAME, an organisation, or server")
       ->required()
       ->check(IsScope());
   commands.On(list, [o](CliContext& cli) { return List(cli, *o); });
   auto* revoke = invitation->add_subcommand("revoke", "Make a link useless");
-  revoke->add_option("REPO", o->scope, "OWNER/NAME, or an organisation")
+  revoke->add_option("REPO", o->scope, "OWNER/NAME, an organisation, or server")
       ->required()
       ->check(IsScope());
   revoke->add_option("INVITATION", o->invitation, "Its identifier or the beginning of it")

@@ -45,7 +45,7 @@ std::string ApprovalText(const v1::Member& member) {
     case v1::APPROVAL_STATE_CURRENT:
       return "yes";
     default:
-      return "-";
+      return "";
   }
 }
 
@@ -54,6 +54,7 @@ std::string SeenText(const v1::Member& member, absl::Time now) {
     return StrCat("removed ", terminal::FormatTime(terminal::ToTime(member.remove_time())));
   }
   if (member.online()) return "online";
+  if (!member.has_last_seen_time()) return "";  // left out: not for this caller
   return terminal::FormatRelative(terminal::ToTime(member.last_seen_time()), now);
 }
 
@@ -75,10 +76,11 @@ absl::Status List(CliContext& cli, const MemberOptions& options) {
   for (const v1::Member& member : members) {
     int64_t rows = 0;
     for (const v1::DatasetSummary& dataset : member.datasets()) rows += dataset.rows();
-    const bool agent = member.kind() == v1::MEMBER_KIND_AGENT;
+    // Left out where this caller may not see what the agent offers.
+    const bool offers = member.approval() != v1::APPROVAL_STATE_UNSPECIFIED;
     table.Add({ShortId(member.name()), member.organization_display_name(), RoleText(member.role()),
                KindText(member.kind()), SeenText(member, cli.clock.Now()), member.version(),
-               ApprovalText(member), agent ? StrCat(member.datasets_size()) : "",
+               ApprovalText(member), offers ? StrCat(member.datasets_size()) : "",
                rows > 0 ? StrCat(rows) : ""});
     list.push_back(terminal::ToJson(member));
   }
@@ -134,8 +136,8 @@ absl::Status Leave(CliContext& cli, const MemberOptions& options) {
   }
   FEDERITY_RETURN_IF_ERROR(terminal::Confirm(
       cli.output, StrCat("Leave ", options.scope, "? Coming back needs a new link."), options.yes));
-  FEDERITY_RETURN_IF_ERROR(identity::EndMembership(cli.store, self, options.withdraw,
-                                                   PatientCall(cli, self.address)));
+  FEDERITY_RETURN_IF_ERROR(
+      identity::EndMembership(cli.store, self, options.withdraw, PatientCall(cli, self.address)));
   FEDERITY_RETURN_IF_ERROR(cli.store.Remove(self.id));
   cli.output.Line(StrCat("Left ", options.scope, "; the keys for it are wiped."));
   cli.output.Document({{"left", scope}});
@@ -146,7 +148,7 @@ CLI::App* AddOne(Commands& commands, CLI::App& parent, const char* name, const c
                  MemberOptions& options, absl::Status (*run)(CliContext&, const MemberOptions&),
                  const std::shared_ptr<MemberOptions>& shared) {
   auto* command = parent.add_subcommand(name, what);
-  command->add_option("REPO", options.scope, "OWNER/NAME, or an organisation")
+  command->add_option("REPO", options.scope, "OWNER/NAME, an organisation, or server")
       ->required()
       ->check(IsScope());
   commands.On(command, [shared, run](CliContext& cli) { return run(cli, *shared); });

@@ -9,6 +9,12 @@
 #include "common/base/strings.h"
 
 namespace federity::cli {
+namespace {
+
+// The coordinator as a scope: for people, and for the API.
+constexpr std::string_view kServer = "server";
+
+}  // namespace
 
 absl::StatusOr<std::filesystem::path> HomeDirectory() {
   const auto variable = [](const char* name) {
@@ -23,13 +29,13 @@ absl::StatusOr<std::filesystem::path> HomeDirectory() {
 
 identity::CallOptions PatientCall(CliContext& cli, std::string_view address) {
   auto said = std::make_shared<bool>(false);
-  return {.give_up_after = cli.patience,
-          .on_retry = [&cli, said, where = std::string(address)](const absl::Status& status) {
-            if (std::exchange(*said, true)) return;
-            cli.output.Note(StrCat(where, " does not answer (",
-                                   terminal::Printable(ToStd(status.message())),
-                                   "); trying again"));
-          }};
+  return {
+      .give_up_after = cli.patience,
+      .on_retry = [&cli, said, where = std::string(address)](const absl::Status& status) {
+        if (std::exchange(*said, true)) return;
+        cli.output.Note(StrCat(where, " does not answer (",
+                               terminal::Printable(ToStd(status.message())), "); trying again"));
+      }};
 }
 
 absl::StatusOr<Session> OpenMembership(CliContext& cli, const identity::Identity& identity,
@@ -46,8 +52,13 @@ absl::StatusOr<identity::Identity> MembershipFor(CliContext& cli, std::string_vi
 
 absl::StatusOr<Session> OpenScope(CliContext& cli, std::string_view scope) {
   FEDERITY_ASSIGN_OR_RETURN(const std::string name, ScopeName(scope));
-  FEDERITY_ASSIGN_OR_RETURN(const identity::Identity identity, MembershipFor(cli, scope));
-  return OpenMembership(cli, identity, name);
+  absl::StatusOr<identity::Identity> identity = MembershipFor(cli, scope);
+  if (absl::IsNotFound(identity.status()) && scope.find('/') == scope.npos) {
+    auto administrator = MembershipFor(cli, kServer);
+    if (!absl::IsNotFound(administrator.status())) identity = std::move(administrator);
+  }
+  FEDERITY_RETURN_IF_ERROR(identity.status());
+  return OpenMembership(cli, *identity, name.empty() ? kServer : name);
 }
 
 absl::StatusOr<Session> OpenRepository(CliContext& cli, std::string_view repository) {

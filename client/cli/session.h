@@ -88,7 +88,8 @@ class Session {
 
 // "o/r", with the user's own membership or that of the organisation.
 absl::StatusOr<Session> OpenRepository(CliContext& cli, std::string_view repository);
-// "o/r" or "o" likewise, or "server".
+// "o/r" or "o" likewise, or "server". Where the user has no membership in the
+// organisation, that of the coordinator's administrator speaks.
 absl::StatusOr<Session> OpenScope(CliContext& cli, std::string_view scope);
 // The membership that would speak for it; asks no coordinator.
 absl::StatusOr<identity::Identity> MembershipFor(CliContext& cli, std::string_view scope);

@@ -4,32 +4,12 @@
 #include <cstdint>
 #include <iterator>
 
+#include "common/base/utf8.h"
+
 namespace federity::terminal {
 namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
-
-struct CodePoint {
-  uint32_t value = 0;
-  size_t size = 1;     // bytes
-  bool valid = false;  // well-formed UTF-8 (RFC 3629)
-};
-
-CodePoint Decode(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
-  const uint8_t first = byte(0);
-  if (first < 0x80) return {first, 1, true};
-  const size_t size = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  if (first < 0xC2 || first > 0xF4 || text.size() < size) return {};
-  uint32_t value = first & (0xFFu >> (size + 1));
-  for (size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return {};
-    value = (value << 6) | (byte(i) & 0x3Fu);
-  }
-  constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
-  if (value < kLeast[size] || value > 0x10FFFF || (value >= 0xD800 && value < 0xE000)) return {};
-  return {value, size, true};
-}
 
 struct Range {
   uint32_t low, high;
@@ -37,14 +17,6 @@ struct Range {
 
 bool In(uint32_t value, const Range* begin, const Range* end) {
   return std::any_of(begin, end, [&](const Range& r) { return value >= r.low && value <= r.high; });
-}
-
-// C0, DEL, C1, and the invisible ones that reorder or hide text (Trojan
-// Source, CVE-2021-42574).
-bool IsControl(uint32_t value) {
-  constexpr Range kControls[] = {{0x00, 0x1F},     {0x7F, 0x9F},     {0x200B, 0x200F},
-                                 {0x2028, 0x202E}, {0x2060, 0x206F}, {0xFEFF, 0xFEFF}};
-  return In(value, std::begin(kControls), std::end(kControls));
 }
 
 // Unicode's East Asian Width W and F, and Mn, in coarse blocks.
@@ -66,7 +38,7 @@ std::string Printable(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
-    const CodePoint point = Decode(text);
+    const CodePoint point = DecodeUtf8(text);
     if (point.valid && (point.value == '\n' || point.value == '\t')) {
       out += ' ';
     } else if (!point.valid || IsControl(point.value)) {
@@ -82,7 +54,7 @@ std::string Printable(std::string_view text) {
 int DisplayWidth(std::string_view text) {
   int width = 0;
   while (!text.empty()) {
-    const CodePoint point = Decode(text);
+    const CodePoint point = DecodeUtf8(text);
     width += point.valid ? Width(point.value) : 1;
     text.remove_prefix(point.size);
   }
@@ -95,7 +67,7 @@ std::string Truncate(std::string_view text, int width) {
   size_t end = 0;
   int used = 0;
   while (end < text.size()) {
-    const CodePoint point = Decode(text.substr(end));
+    const CodePoint point = DecodeUtf8(text.substr(end));
     const int next = point.valid ? Width(point.value) : 1;
     if (used + next > width - 1) break;
     used += next;

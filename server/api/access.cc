@@ -136,7 +136,7 @@ absl::Status AuthoriseMember(store::Transaction& transaction, const Permission& 
   }
   const bool self =
       result.resource.collection == "members" && result.resource.id == caller.member_id;
-  return membership::CheckRole(permission, caller, self);
+  return membership::CheckRole(permission, caller, KindOf(result.resource), self);
 }
 
 }  // namespace federity::api

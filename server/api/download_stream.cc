@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "common/base/errors.h"
 #include "common/base/status_macros.h"
 #include "common/base/strings.h"
+#include "server/api/access.h"
+#include "server/api/member_watch.h"
 #include "server/repositories/commits.h"
 #include "server/repositories/repositories.h"
 
@@ -15,7 +18,8 @@ namespace federity::api {
 namespace {
 
 constexpr std::string_view kMethod = "/federity.v1.CommitService/DownloadCommit";
-// How many chunks pass between two looks at the member's row.
+// How many chunks pass between two looks at the member's row, if nothing tells of a
+// change: the repository may be deleted, and a long transfer is a sign of life.
 constexpr int kChunksPerCheck = 64;
 
 struct Part {
@@ -76,6 +80,8 @@ class DownloadStream final : public grpc::ServerWriteReactor<v1::DownloadCommitR
   absl::Status Open(blobs::BlobStore& blobs, const crypto::Secret& key_file,
                     grpc::CallbackServerContext* context,
                     const v1::DownloadCommitRequest& request) {
+    FEDERITY_ASSIGN_OR_RETURN(const std::string member_id, PeerMemberId(*context->auth_context()));
+    member_.emplace(dispatcher_.database(), member_id);
     FEDERITY_ASSIGN_OR_RETURN(caller_, dispatcher_.Authorise(context, kMethod, request.name()));
     Part part;
     FEDERITY_RETURN_IF_ERROR(dispatcher_.database().RunInTransaction(
@@ -98,7 +104,8 @@ class DownloadStream final : public grpc::ServerWriteReactor<v1::DownloadCommitR
   // Up to the next frame's beginning, so that all further frames are decrypted
   // straight into the message.
   absl::Status Next() {
-    if (++chunks_ % kChunksPerCheck == 0) {
+    const bool due = ++chunks_ % kChunksPerCheck == 0;
+    if (member_->Changed() || due) {
       FEDERITY_RETURN_IF_ERROR(dispatcher_.StillAuthorised(caller_, kMethod));
     }
     if (chunks_ == 2) {  // only the first message says what comes
@@ -118,6 +125,7 @@ class DownloadStream final : public grpc::ServerWriteReactor<v1::DownloadCommitR
   void End(const absl::Status& status) { Finish(dispatcher_.ToClient(kMethod, status)); }
 
   Dispatcher& dispatcher_;
+  std::optional<MemberWatch> member_;
   Authorised caller_;
   std::unique_ptr<blobs::BlobReader> reader_;
   int64_t offset_ = 0;

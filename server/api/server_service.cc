@@ -4,6 +4,7 @@
 
 #include "absl/strings/numbers.h"
 #include "common/base/errors.h"
+#include "common/base/resource_name.h"
 #include "common/base/status_macros.h"
 #include "common/base/strings.h"
 #include "server/audit/audit_log.h"
@@ -15,10 +16,12 @@ namespace {
 constexpr std::string_view kGetServerInfo = "/federity.v1.ServerService/GetServerInfo";
 constexpr std::string_view kListAuditEvents = "/federity.v1.ServerService/ListAuditEvents";
 
-v1::AuditEvent ToProto(const audit::Event& event, const std::string& repository_name) {
+v1::AuditEvent ToProto(const audit::Event& event, const ResourceName& scope) {
   v1::AuditEvent proto;
-  proto.set_name(
-      StrCat(repository_name, repository_name.empty() ? "" : "/", "auditEvents/", event.id));
+  ResourceName name = scope;
+  name.collection = "auditEvents";
+  name.id = StrCat(event.id);
+  proto.set_name(FormatResourceName(name));
   membership::SetTimestamp(event.time, proto.mutable_time());
   proto.set_actor(event.actor);
   proto.set_action(event.action);
@@ -55,7 +58,7 @@ grpc::ServerUnaryReactor* ServerService::ListAuditEvents(grpc::CallbackServerCon
       [this](Call& call, const v1::ListAuditEventsRequest& list,
              v1::ListAuditEventsResponse* answer) -> absl::Status {
         if (!call.resource().collection.empty()) {
-          return InvalidArgument("parent", "must be `server` or a repository");
+          return InvalidArgument("parent", "must be `server`, an organization or a repository");
         }
         const PageTokens& tokens = dispatcher_.page_tokens();
         FEDERITY_ASSIGN_OR_RETURN(
@@ -69,18 +72,18 @@ grpc::ServerUnaryReactor* ServerService::ListAuditEvents(grpc::CallbackServerCon
           }
           before = id;
         }
-        std::optional<std::string> repository;
-        if (!call.repository().id.empty()) repository = call.repository().id;
-        FEDERITY_ASSIGN_OR_RETURN(
-            const std::vector<audit::Event> events,
-            audit::List(call.transaction(), repository, before, cursor.size + 1));
+        FEDERITY_ASSIGN_OR_RETURN(const std::vector<audit::Event> events,
+                                  audit::List(call.transaction(),
+                                              {.organization = call.resource().organization,
+                                               .repository = call.repository().id},
+                                              before, cursor.size + 1));
         for (const audit::Event& event : events) {
           if (answer->audit_events_size() == cursor.size) {
             const int64_t last = events[static_cast<size_t>(cursor.size) - 1].id;
             answer->set_next_page_token(tokens.Next(kListAuditEvents, list.parent(), StrCat(last)));
             break;
           }
-          *answer->add_audit_events() = ToProto(event, call.repository().name);
+          *answer->add_audit_events() = ToProto(event, call.resource());
         }
         return absl::OkStatus();
       });

@@ -1,5 +1,7 @@
 #include "server/api/upload_stream.h"
 
+#include <optional>
+
 #include "common/base/errors.h"
 #include "common/base/status_macros.h"
 #include "common/base/strings.h"
@@ -7,6 +9,7 @@
 #include "common/rpc/status_codec.h"
 #include "server/api/access.h"
 #include "server/api/converters_repositories.h"
+#include "server/api/member_watch.h"
 #include "server/repositories/repositories.h"
 #include "server/rounds/contributions.h"
 
@@ -14,7 +17,8 @@ namespace federity::api {
 namespace {
 
 constexpr std::string_view kMethod = "/federity.v1.UploadService/WriteUpload";
-// How many messages pass between two looks at the member's row.
+// How many messages pass between two looks at the member's row, if nothing tells of
+// a change.
 constexpr int kMessagesPerCheck = 64;
 constexpr absl::Duration kProgressInterval = absl::Seconds(5);
 constexpr size_t kMaxChunkBytes = 1 << 20;
@@ -25,10 +29,12 @@ class UploadStream final : public grpc::ServerReadReactor<v1::WriteUploadRequest
                v1::Upload* response)
       : environment_(environment), context_(context), response_(*response) {
     // Nobody without a certificate may hold a stream open.
-    if (absl::Status status = PeerMemberId(*context->auth_context()).status(); !status.ok()) {
-      End(status);
+    const absl::StatusOr<std::string> member_id = PeerMemberId(*context->auth_context());
+    if (!member_id.ok()) {
+      End(member_id.status());
       return;
     }
+    member_.emplace(environment.dispatcher.database(), *member_id);
     StartRead(&request_);
   }
 
@@ -96,7 +102,8 @@ class UploadStream final : public grpc::ServerReadReactor<v1::WriteUploadRequest
   }
 
   absl::Status Append() {
-    if (++messages_ % kMessagesPerCheck == 0) {
+    const bool due = ++messages_ % kMessagesPerCheck == 0;
+    if (member_->Changed() || due) {
       FEDERITY_RETURN_IF_ERROR(environment_.dispatcher.StillAuthorised(caller_, kMethod));
     }
     const std::string& data = request_.data();
@@ -198,6 +205,7 @@ class UploadStream final : public grpc::ServerReadReactor<v1::WriteUploadRequest
   grpc::CallbackServerContext* const context_;
   v1::Upload& response_;
   v1::WriteUploadRequest request_;
+  std::optional<MemberWatch> member_;
   Authorised caller_;
   repositories::UploadRow upload_;
   std::shared_ptr<UploadWriters::Slot> slot_;

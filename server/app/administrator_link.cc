@@ -35,8 +35,8 @@ absl::StatusOr<std::optional<rpc::JoinLink>> ReadOpenLink(store::Transaction& tr
   return std::optional<rpc::JoinLink>(*std::move(link));
 }
 
-absl::StatusOr<std::string> MakeLink(store::Transaction& transaction,
-                                     const std::string& public_address, absl::Time now) {
+absl::StatusOr<membership::LinkTarget> TargetOf(store::Transaction& transaction,
+                                                const std::string& public_address) {
   FEDERITY_ASSIGN_OR_RETURN(const std::optional<store::Row> coordinator,
                             transaction.QueryOptional("SELECT ca_certificate FROM coordinator"));
   if (!coordinator.has_value()) {
@@ -45,8 +45,14 @@ absl::StatusOr<std::string> MakeLink(store::Transaction& transaction,
   }
   FEDERITY_ASSIGN_OR_RETURN(const crypto::CertificateInfo ca,
                             crypto::ParseCertificate(coordinator->Text(0)));
-  return membership::CreateAdministratorLink(
-      transaction, {.address = public_address, .ca_fingerprint = ca.fingerprint}, now);
+  return membership::LinkTarget{.address = public_address, .ca_fingerprint = ca.fingerprint};
+}
+
+absl::StatusOr<std::string> MakeLink(store::Transaction& transaction,
+                                     const std::string& public_address, absl::Time now) {
+  FEDERITY_ASSIGN_OR_RETURN(const membership::LinkTarget target,
+                            TargetOf(transaction, public_address));
+  return membership::CreateAdministratorLink(transaction, target, now);
 }
 
 absl::StatusOr<bool> HasAdministrator(store::Transaction& transaction) {
@@ -67,6 +73,21 @@ absl::StatusOr<std::string> MakeAdministratorLink(store::Database& database,
   FEDERITY_RETURN_IF_ERROR(
       database.RunInTransaction([&](store::Transaction& transaction) -> absl::Status {
         FEDERITY_ASSIGN_OR_RETURN(link, MakeLink(transaction, public_address, now));
+        return absl::OkStatus();
+      }));
+  return link;
+}
+
+absl::StatusOr<std::string> MakeOwnerLink(store::Database& database,
+                                          const std::string& organization,
+                                          const std::string& public_address, absl::Time now) {
+  std::string link;
+  FEDERITY_RETURN_IF_ERROR(
+      database.RunInTransaction([&](store::Transaction& transaction) -> absl::Status {
+        FEDERITY_ASSIGN_OR_RETURN(const membership::LinkTarget target,
+                                  TargetOf(transaction, public_address));
+        FEDERITY_ASSIGN_OR_RETURN(
+            link, membership::CreateOwnerLink(transaction, organization, target, now));
         return absl::OkStatus();
       }));
   return link;

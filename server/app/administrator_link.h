@@ -12,14 +12,21 @@
 
 namespace federity::app {
 
-// The one-time links by which administrators join. The first one lies in a file
-// until it is used; further ones are made by `federity-server link`.
+// The one-time links that the coordinator makes itself: by which administrators
+// join (the first one lies in a file until it is used), and by which an
+// organisation gets an owner again. `federity-server link` makes them.
 
 // A new link, by what the database says of the CA. FAILED_PRECONDITION if the
 // coordinator was never started.
 absl::StatusOr<std::string> MakeAdministratorLink(store::Database& database,
                                                   const std::string& public_address,
                                                   absl::Time now);
+
+// A new link for an owner of an organisation, also where it has owners. NOT_FOUND
+// if there is no such namespace, FAILED_PRECONDITION as above.
+absl::StatusOr<std::string> MakeOwnerLink(store::Database& database,
+                                          const std::string& organization,
+                                          const std::string& public_address, absl::Time now);
 
 // While nobody is administrator: the link in `file`, which is made, or made
 // anew where it can't be redeemed any more or names another address. Nothing if

@@ -236,6 +236,18 @@ absl::StatusOr<std::string> LinkAddress(const ServerConfig& config) {
       "; give the data directory that `federity-server run` uses, or --public HOST:PORT"));
 }
 
+// Whether the key file is there and this database's.
+absl::Status CheckKeyFile(const ServerConfig& config, store::Database& database,
+                          const Clock& clock) {
+  FEDERITY_ASSIGN_OR_RETURN(const bool has_secrets, HasSecrets(database));
+  if (!has_secrets) return absl::OkStatus();  // nor anything that a link could open
+  FEDERITY_ASSIGN_OR_RETURN(const crypto::Secret key_file,
+                            LoadKeyFile(config.key_file, /*may_create=*/false));
+  const absl::Status opened =
+      membership::CertificateAuthority::LoadOrCreate(database, key_file, clock).status();
+  return opened.ok() ? opened : Annotate(opened, config.key_file.string());
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<App>> App::Start(ServerConfig config, const Clock& clock) {
@@ -244,7 +256,8 @@ absl::StatusOr<std::unique_ptr<App>> App::Start(ServerConfig config, const Clock
   return std::unique_ptr<App>(std::move(app));
 }
 
-absl::StatusOr<std::string> MakeLink(const ServerConfig& config, const Clock& clock) {
+absl::StatusOr<std::string> MakeLink(const ServerConfig& config, const std::string& organization,
+                                     const Clock& clock) {
   FEDERITY_ASSIGN_OR_RETURN(const std::string address, LinkAddress(config));
   std::string url = config.database_url;
   FileDescriptor lock;
@@ -269,7 +282,9 @@ absl::StatusOr<std::string> MakeLink(const ServerConfig& config, const Clock& cl
   FEDERITY_ASSIGN_OR_RETURN(const std::unique_ptr<store::Database> database,
                             store::Database::Connect({.url = url, .max_connections = 2}));
   FEDERITY_RETURN_IF_ERROR(store::Migrate(*database));
-  return MakeAdministratorLink(*database, address, clock.Now());
+  if (organization.empty()) return MakeAdministratorLink(*database, address, clock.Now());
+  FEDERITY_RETURN_IF_ERROR(CheckKeyFile(config, *database, clock));
+  return MakeOwnerLink(*database, organization, address, clock.Now());
 }
 
 }  // namespace federity::app

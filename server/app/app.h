@@ -33,9 +33,12 @@ class App {
   virtual absl::Status Drain() = 0;
 };
 
-// A further administrator link, whether the coordinator runs or not. `config`
-// must be complete; without a public address the one of the last run is used.
-absl::StatusOr<std::string> MakeLink(const ServerConfig& config, const Clock& clock);
+// A further administrator link, or one for an owner of `organization` where that is
+// given, whether the coordinator runs or not. `config` must be complete; without a
+// public address the one of the last run is used. An owner's link needs the key
+// file: who has it reads the models anyway.
+absl::StatusOr<std::string> MakeLink(const ServerConfig& config, const std::string& organization,
+                                     const Clock& clock);
 
 }  // namespace federity::app
 

@@ -28,6 +28,7 @@ struct Flags {
   std::string public_address;
   std::string listen;
   std::string database_url;
+  std::string organization;  // of link
 };
 
 absl::StatusOr<ServerConfig> LoadConfig(const Flags& flags) {
@@ -89,7 +90,7 @@ int Link(const Flags& flags) {
   const absl::StatusOr<ServerConfig> config = LoadConfig(flags);
   if (!config.ok()) return Fail(config.status());
   log::Initialise("federity-server", log::Level::kWarning);
-  const absl::StatusOr<std::string> link = MakeLink(*config, Clock::System());
+  const absl::StatusOr<std::string> link = MakeLink(*config, flags.organization, Clock::System());
   if (!link.ok()) return Fail(link.status());
   std::printf("%s\n", link->c_str());
   return 0;
@@ -125,8 +126,10 @@ int main(int argc, char** argv) {
   CLI::App* run = cli.add_subcommand("run", "Serve until SIGTERM");
   AddFlags(run, flags);
   run->add_option("--listen", flags.listen, "Address to listen on, default [::]:8443");
-  CLI::App* link = cli.add_subcommand("link", "Make another administrator link");
+  CLI::App* link = cli.add_subcommand("link", "Make another administrator link, or an owner's");
   AddFlags(link, flags);
+  link->add_option("--organization", flags.organization,
+                   "Make an owner of this organisation instead: where its owners lost their keys");
   CLI::App* check = cli.add_subcommand("check-config", "Check a configuration and exit");
   AddFlags(check, flags);
   CLI11_PARSE(cli, argc, argv);

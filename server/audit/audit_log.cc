@@ -47,15 +47,17 @@ absl::Status Append(store::Transaction& transaction, const Event& event) {
       .status();
 }
 
-absl::StatusOr<std::vector<Event>> List(store::Transaction& transaction,
-                                        const std::optional<std::string>& repository,
+absl::StatusOr<std::vector<Event>> List(store::Transaction& transaction, const Trail& trail,
                                         std::optional<int64_t> before, int limit) {
   store::Params params;
   params.Int(before.value_or(INT64_MAX)).Int(limit);
   std::string where = "scope_repository IS NULL";
-  if (repository.has_value()) {
+  if (!trail.repository.empty()) {
     where = "scope_repository = $3";
-    params.Text(*repository);
+    params.Text(trail.repository);
+  } else if (!trail.organization.empty()) {
+    where = "scope_organization = $3";
+    params.Text(trail.organization);
   }
   FEDERITY_ASSIGN_OR_RETURN(
       const store::Rows rows,

@@ -31,7 +31,7 @@ struct Event {
   std::string actor;               // a member's resource name, or one of the above
   std::string scope_organization;  // empty: the server
   std::string scope_repository;    // UUID; empty: the organisation's namespace
-  std::string action;              // "StartRound", "round committed"
+  std::string action;              // "StartRound", "MoveRound"
   std::string resource;            // resource name
   std::string outcome = "ok";      // or the ErrorReason of the refusal
   // Never personal data, never weights.
@@ -40,11 +40,16 @@ struct Event {
 
 absl::Status Append(store::Transaction& transaction, const Event& event);
 
+// Whose events. A repository's where that is set; else an organisation's, those of
+// all its repositories included, so that deletion hides none; else those of the
+// server and of all namespaces, none of any repository.
+struct Trail {
+  std::string organization;
+  std::string repository;  // UUID
+};
+
 // Newest first, at most `limit`, those before the event `before` if it is given.
-// `repository` is a UUID; nullopt: the events of the server and of
-// organisations, none of any repository.
-absl::StatusOr<std::vector<Event>> List(store::Transaction& transaction,
-                                        const std::optional<std::string>& repository,
+absl::StatusOr<std::vector<Event>> List(store::Transaction& transaction, const Trail& trail,
                                         std::optional<int64_t> before, int limit);
 
 }  // namespace federity::audit

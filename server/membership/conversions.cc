@@ -1,5 +1,7 @@
 #include "server/membership/conversions.h"
 
+#include "common/base/utf8.h"
+
 namespace federity::membership {
 
 std::string_view RoleName(v1::Role role) {
@@ -47,15 +49,10 @@ bool IsUuid(std::string_view text) {
 
 bool IsPlainText(std::string_view text, size_t max_bytes) {
   if (text.size() > max_bytes) return false;
-  // Protobuf has checked that it is UTF-8; control characters could dress up a
-  // terminal's output.
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (c < 0x20 || c == 0x7f) return false;
-    // U+0080 to U+009F, the C1 controls.
-    if (c == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0) {
-      return false;
-    }
+  while (!text.empty()) {
+    const CodePoint point = DecodeUtf8(text);
+    if (!point.valid || IsControl(point.value)) return false;
+    text.remove_prefix(point.size);
   }
   return true;
 }

@@ -21,8 +21,9 @@ std::string_view KindName(v1::MemberKind kind);
 // to uuid in a statement.
 bool IsUuid(std::string_view text);
 
-// Printable UTF-8 of at most `max_bytes`: what people may write into names and
-// messages. PostgreSQL's text takes no NUL.
+// One line of valid UTF-8 of at most `max_bytes` without control or invisible
+// formatting characters (common/base/utf8.h): what people may write into names and
+// messages, which must read as what they are.
 bool IsPlainText(std::string_view text, size_t max_bytes);
 
 void SetTimestamp(absl::Time time, google::protobuf::Timestamp* timestamp);

@@ -10,9 +10,11 @@
 #include "common/base/strings.h"
 #include "common/crypto/secret.h"
 #include "common/rpc/join_link.h"
+#include "server/audit/audit_log.h"
 #include "server/membership/callers.h"
 #include "server/membership/conversions.h"
 #include "server/membership/cursor.h"
+#include "server/membership/members.h"
 #include "server/membership/permissions.h"
 
 namespace federity::membership {
@@ -150,6 +152,9 @@ absl::StatusOr<NewInvitation> Validate(const Caller& caller, const Scope& scope,
   if (request.count() < 0 || request.count() > kMaxInvitationUses) {
     return InvalidArgument("count", StrCat("must be 1 to ", kMaxInvitationUses));
   }
+  if (caller.role == v1::ROLE_ADMINISTRATOR && request.count() > 1) {
+    return InvalidArgument("count", "must be 1: the first owner invites further ones");
+  }
   if (!request.replaces().empty() && request.count() > 1) {
     return InvalidArgument("count", "must be 1 where the member replaces another");
   }
@@ -161,6 +166,17 @@ absl::StatusOr<NewInvitation> Validate(const Caller& caller, const Scope& scope,
                                    : absl::Seconds(request.lifetime_seconds()),
                        .count = std::max(request.count(), 1),
                        .creator = caller.member_id};
+}
+
+// An administrator makes the first owner of a namespace, never a second, who could
+// be the administrator itself.
+absl::Status CheckNoOwner(store::Transaction& transaction, const Scope& scope) {
+  FEDERITY_ASSIGN_OR_RETURN(const bool has_owner, HasOwner(transaction, scope.organization));
+  if (!has_owner) return absl::OkStatus();
+  return Error(
+      v1::ERROR_REASON_ROLE_REQUIRED,
+      StrCat("The organisation ", scope.organization, " has an owner, who invites further ones."),
+      {{"required_role", "owner"}});
 }
 
 // The member to be replaced: of this scope and organisation, and one whose role
@@ -263,6 +279,8 @@ absl::StatusOr<v1::CreateInvitationResponse> CreateInvitation(
     return InvalidArgument("organization_display_name",
                            "the name \"coordinator\" is the server's own");
   }
+  const bool by_administrator = caller.role == v1::ROLE_ADMINISTRATOR;
+  if (by_administrator) FEDERITY_RETURN_IF_ERROR(CheckNoOwner(transaction, scope));
   invitation.organization = organization.id;
   if (!request.replaces().empty()) {
     FEDERITY_ASSIGN_OR_RETURN(
@@ -270,10 +288,9 @@ absl::StatusOr<v1::CreateInvitationResponse> CreateInvitation(
         FindReplaced(transaction, caller, scope, organization.id, request.replaces()));
   }
   FEDERITY_RETURN_IF_ERROR(CheckLimit(transaction, scope, now));
-  const bool makes_namespace = caller.role == v1::ROLE_ADMINISTRATOR;
   FEDERITY_RETURN_IF_ERROR(EnsureOrganization(
-      transaction, organization, makes_namespace && organization.id == scope.organization, now));
-  if (makes_namespace && organization.id != scope.organization) {
+      transaction, organization, by_administrator && organization.id == scope.organization, now));
+  if (by_administrator && organization.id != scope.organization) {
     FEDERITY_RETURN_IF_ERROR(EnsureOrganization(
         transaction, {scope.organization, scope.organization}, /*namespace_too=*/true, now));
   }
@@ -301,6 +318,34 @@ absl::StatusOr<std::string> CreateAdministratorLink(store::Transaction& transact
                                     .kind = v1::MEMBER_KIND_PERSON,
                                     .life = life},
                                    target, now));
+  return inserted.link;
+}
+
+absl::StatusOr<std::string> CreateOwnerLink(store::Transaction& transaction,
+                                            const std::string& organization,
+                                            const LinkTarget& target, absl::Time now) {
+  FEDERITY_ASSIGN_OR_RETURN(
+      const std::optional<store::Row> row,
+      transaction.QueryOptional("SELECT 1 FROM organizations WHERE id = $1 AND has_namespace",
+                                store::Params().Text(organization)));
+  if (!row.has_value()) return NotFound(StrCat("the organisation ", organization));
+  FEDERITY_ASSIGN_OR_RETURN(const InsertedInvitation inserted,
+                            Insert(transaction,
+                                   {.scope = {.organization = organization},
+                                    .organization = organization,
+                                    .role = v1::ROLE_OWNER,
+                                    .kind = v1::MEMBER_KIND_PERSON,
+                                    .life = kDefaultInvitationLife},
+                                   target, now));
+  FEDERITY_RETURN_IF_ERROR(
+      audit::Append(transaction, {.time = now,
+                                  .actor = std::string(audit::kCoordinator),
+                                  .scope_organization = organization,
+                                  .action = "CreateInvitation",
+                                  .resource = InvitationName(organization, "", inserted.id),
+                                  .details = {{"organization", organization},
+                                              {"role", std::string(RoleName(v1::ROLE_OWNER))},
+                                              {"by", "federity-server link"}}}));
   return inserted.link;
 }
 
@@ -340,7 +385,8 @@ absl::StatusOr<v1::Invitation> RevokeInvitation(store::Transaction& transaction,
   FEDERITY_ASSIGN_OR_RETURN(std::optional<v1::Invitation> invitation,
                             ReadInvitation(transaction, scope, invitation_id, /*lock=*/true));
   if (!invitation.has_value()) return missing;
-  if (!MayInvite(caller.role, invitation->role())) {
+  // Only an administrator comes to those of the server.
+  if (!scope.organization.empty() && !MayInvite(caller.role, invitation->role())) {
     return Error(
         v1::ERROR_REASON_ROLE_REQUIRED,
         StrCat("A member with the role ", RoleName(caller.role),

@@ -35,9 +35,10 @@ struct LinkTarget {
 };
 
 // Makes an invitation and, where they are missing, its organisations; an
-// administrator's gives the scope's organisation its namespace.
-// ROLE_REQUIRED for a role that the caller may not give, INVALID_ARGUMENT,
-// NOT_FOUND (replaces), LIMIT_EXCEEDED.
+// administrator's gives the scope's organisation its namespace and first owner.
+// ROLE_REQUIRED for a role that the caller may not give, and for administrators
+// once the organisation has an owner: they run the server and read no model.
+// INVALID_ARGUMENT, NOT_FOUND (replaces), LIMIT_EXCEEDED.
 absl::StatusOr<v1::CreateInvitationResponse> CreateInvitation(
     store::Transaction& transaction, const Caller& caller, const Scope& scope,
     const v1::CreateInvitationRequest& request, const LinkTarget& target, absl::Time now);
@@ -47,6 +48,13 @@ absl::StatusOr<std::string> CreateAdministratorLink(store::Transaction& transact
                                                     const LinkTarget& target, absl::Time now,
                                                     absl::Duration life = kDefaultInvitationLife);
 
+// The link of a new invitation for one owner of a namespace that exists, made by
+// the server itself, also where there is an owner: for one whose owners lost their
+// keys. Audited in the organisation's scope. NOT_FOUND.
+absl::StatusOr<std::string> CreateOwnerLink(store::Transaction& transaction,
+                                            const std::string& organization,
+                                            const LinkTarget& target, absl::Time now);
+
 struct InvitationPage {
   std::vector<v1::Invitation> invitations;
   std::string next_cursor;  // empty: the last page
@@ -55,7 +63,8 @@ struct InvitationPage {
 absl::StatusOr<InvitationPage> ListInvitations(store::Transaction& transaction, const Scope& scope,
                                                int limit, std::string_view cursor);
 
-// NOT_FOUND, ROLE_REQUIRED for one that the caller could not have made,
+// NOT_FOUND, ROLE_REQUIRED for one that the caller could not have made (those of the
+// server, for administrators, made by itself, any administrator revokes),
 // INVITATION_USED if nothing is left to revoke. Revoking again changes nothing.
 absl::StatusOr<v1::Invitation> RevokeInvitation(store::Transaction& transaction,
                                                 const Caller& caller, const Scope& scope,

@@ -15,6 +15,7 @@
 #include "server/membership/callers.h"
 #include "server/membership/conversions.h"
 #include "server/membership/members.h"
+#include "server/membership/permissions.h"
 #include "server/membership/scope.h"
 
 namespace federity::membership {
@@ -35,7 +36,8 @@ struct InvitationRow {
   int64_t uses_left;
   std::optional<std::string> replaces;
   absl::Time expires_at;
-  bool revoked;  // or its repository is deleted
+  bool revoked;           // or its repository is deleted
+  v1::Role creator_role;  // now; UNSPECIFIED: the server made it, or it is no member any more
 };
 
 // By the secret's digest, locked: redeeming is atomic.
@@ -46,8 +48,10 @@ absl::StatusOr<InvitationRow> LockInvitation(store::Transaction& transaction,
       transaction.QueryOptional(
           "SELECT i.id, coalesce(i.scope_organization, ''), coalesce(i.scope_repository::text, ''),"
           " coalesce(r.name, ''), i.organization, i.role, i.kind, i.max_uses - i.uses, i.replaces, "
-          "i.expires_at, i.revoked_at IS NOT NULL OR r.deleted_at IS NOT NULL "
+          "i.expires_at, i.revoked_at IS NOT NULL OR r.deleted_at IS NOT NULL, "
+          "coalesce(c.role, 0) "
           "FROM invitations i LEFT JOIN repositories r ON r.id = i.scope_repository "
+          "LEFT JOIN members c ON c.id = i.creator AND c.removed_at IS NULL "
           "WHERE i.secret_digest = $1 FOR NO KEY UPDATE OF i",
           store::Params().Bytes(crypto::Sha256(secret).view())));
   if (!row.has_value()) {
@@ -62,7 +66,8 @@ absl::StatusOr<InvitationRow> LockInvitation(store::Transaction& transaction,
                        .uses_left = row->Int(7),
                        .replaces = row->OptionalText(8),
                        .expires_at = row->Time(9),
-                       .revoked = row->Bool(10)};
+                       .revoked = row->Bool(10),
+                       .creator_role = static_cast<v1::Role>(row->Int(11))};
 }
 
 // What both requests carry.
@@ -116,6 +121,18 @@ absl::Status CheckOpen(const InvitationRow& invitation, absl::Time now) {
   return absl::OkStatus();
 }
 
+// An administrator's link makes the first owner and no second, so that it opens no
+// model to who made it, however late it is used.
+absl::Status CheckFirstOwner(store::Transaction& transaction, const InvitationRow& invitation) {
+  if (invitation.creator_role != v1::ROLE_ADMINISTRATOR) return absl::OkStatus();
+  FEDERITY_ASSIGN_OR_RETURN(const bool has_owner,
+                            HasOwner(transaction, invitation.scope.organization));
+  if (!has_owner) return absl::OkStatus();
+  return Error(v1::ERROR_REASON_INVITATION_REVOKED,
+               StrCat("The invitation was for the first owner of ", invitation.scope.organization,
+                      ", which has one by now; ask an owner for a new link."));
+}
+
 // The member that holds this key, if it joined by this invitation just now and
 // only wants its answer again. ALREADY_EXISTS if it holds it otherwise.
 absl::StatusOr<std::optional<std::string>> FindRepeated(store::Transaction& transaction,
@@ -166,13 +183,25 @@ absl::StatusOr<std::string> InsertMember(store::Transaction& transaction,
   return id;
 }
 
-// One that is gone by now needs no removal.
+// One that is gone by now needs no removal. Roles may have changed since the
+// invitation was made: whoever made it must still be able to take away the role that
+// the replaced member has now.
 absl::Status RemoveReplaced(store::Transaction& transaction, const InvitationRow& invitation,
                             absl::Time now) {
   if (!invitation.replaces.has_value()) return absl::OkStatus();
-  const absl::Status status =
-      RemoveMember(transaction, invitation.scope, *invitation.replaces, Leaving::kRemoved, now);
-  return ReasonOf(status) == v1::ERROR_REASON_NOT_FOUND ? absl::OkStatus() : status;
+  FEDERITY_ASSIGN_OR_RETURN(
+      const std::optional<store::Row> row,
+      transaction.QueryOptional("SELECT role FROM members WHERE id = $1 AND removed_at IS NULL "
+                                "FOR NO KEY UPDATE",
+                                store::Params().Text(*invitation.replaces)));
+  if (!row.has_value()) return absl::OkStatus();
+  const auto role = static_cast<v1::Role>(row->Int(0));
+  if (!MayInvite(invitation.creator_role, role)) {
+    return Error(v1::ERROR_REASON_INVITATION_REVOKED,
+                 StrCat("The invitation replaces a member that has the role ", RoleName(role),
+                        " now, which its maker may not take away; ask an owner for a new link."));
+  }
+  return RemoveMember(transaction, invitation.scope, *invitation.replaces, Leaving::kRemoved, now);
 }
 
 absl::Status AuditJoin(store::Transaction& transaction, const InvitationRow& invitation,
@@ -213,6 +242,7 @@ absl::StatusOr<v1::JoinResponse> Joining::Join(store::Transaction& transaction,
     member_id = *repeated;
   } else {
     FEDERITY_RETURN_IF_ERROR(CheckOpen(invitation, now));
+    FEDERITY_RETURN_IF_ERROR(CheckFirstOwner(transaction, invitation));
     FEDERITY_ASSIGN_OR_RETURN(member_id, InsertMember(transaction, invitation, request, now));
     FEDERITY_RETURN_IF_ERROR(RemoveReplaced(transaction, invitation, now));
   }

@@ -28,7 +28,9 @@ class Joining {
   // Checks the signature before anything else, the kind before redeeming; only
   // a holder of the right secret learns why it does not serve.
   // INVALID_ARGUMENT, SIGNATURE_INVALID, INVITATION_INVALID, _KIND_MISMATCH,
-  // _REVOKED, _EXPIRED, _USED, ALREADY_EXISTS (the key is a member's),
+  // _REVOKED (also an administrator's link into a namespace that has an owner, and
+  // one that replaces a member whose role its creator can't take away any more),
+  // _EXPIRED, _USED, ALREADY_EXISTS (the key is a member's),
   // CERTIFICATE_REQUEST_INVALID, MEMBER_REMOVED (repeated, but removed since),
   // LAST_OWNER (replaces the last owner without being one).
   absl::StatusOr<v1::JoinResponse> Join(store::Transaction& transaction,

@@ -91,15 +91,18 @@ absl::StatusOr<v1::Role> LockMember(store::Transaction& transaction, const Scope
   return static_cast<v1::Role>(row->Int(0));
 }
 
+absl::Status LockOrganization(store::Transaction& transaction, std::string_view organization) {
+  return transaction
+      .Execute("SELECT 1 FROM organizations WHERE id = $1 FOR NO KEY UPDATE",
+               store::Params().Text(organization))
+      .status();
+}
+
 // LAST_OWNER unless somebody else owns the scope. Locks the organisation, so
 // that two owners can't both leave, each counting on the other.
 absl::Status RequireAnotherOwner(store::Transaction& transaction, const Scope& scope,
                                  std::string_view member_id) {
-  FEDERITY_RETURN_IF_ERROR(
-      transaction
-          .Execute("SELECT 1 FROM organizations WHERE id = $1 FOR NO KEY UPDATE",
-                   store::Params().Text(scope.organization))
-          .status());
+  FEDERITY_RETURN_IF_ERROR(LockOrganization(transaction, scope.organization));
   store::Params params;
   params.Text(member_id).Text(scope.organization).Int(v1::ROLE_OWNER);
   std::string repository;
@@ -127,6 +130,17 @@ absl::StatusOr<v1::Member> ReadMember(store::Transaction& transaction, std::stri
                             transaction.QueryOne(StrCat(kSelectMember, "WHERE m.id = $1"),
                                                  store::Params().Text(member_id)));
   return MemberFromRow(row, detail, now);
+}
+
+absl::StatusOr<bool> HasOwner(store::Transaction& transaction, std::string_view organization) {
+  FEDERITY_RETURN_IF_ERROR(LockOrganization(transaction, organization));
+  FEDERITY_ASSIGN_OR_RETURN(
+      const std::optional<store::Row> owner,
+      transaction.QueryOptional(
+          "SELECT 1 FROM members WHERE scope_organization = $1 AND scope_repository IS NULL AND "
+          "role = $2 AND removed_at IS NULL LIMIT 1",
+          store::Params().Text(organization).Int(v1::ROLE_OWNER)));
+  return owner.has_value();
 }
 
 absl::StatusOr<MemberPage> ListMembers(store::Transaction& transaction, const Caller& caller,

@@ -30,6 +30,10 @@ enum class Detail {
 absl::StatusOr<v1::Member> ReadMember(store::Transaction& transaction, std::string_view member_id,
                                       Detail detail, absl::Time now);
 
+// Whether the organisation's namespace has an owner. Locks the organisation, so
+// that the answer holds until the transaction ends, as far as others ask too.
+absl::StatusOr<bool> HasOwner(store::Transaction& transaction, std::string_view organization);
+
 struct MemberPage {
   std::vector<v1::Member> members;
   std::string next_cursor;  // empty: the last page

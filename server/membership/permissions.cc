@@ -34,10 +34,10 @@ constexpr Permission kPermissions[] = {
      .mutation = true},
     {.method = "/federity.v1.MembershipService/ListInvitations",
      .roles = kMaintainer | kAdministrator,
-     .resources = kScope},
+     .resources = kScope | kServerScope},
     {.method = "/federity.v1.MembershipService/RevokeInvitation",
      .roles = kMaintainer | kAdministrator,
-     .resources = kScope,
+     .resources = kScope | kServerScope,
      .mutation = true},
     {.method = "/federity.v1.MembershipService/ListMembers",
      .roles = kAnybody,
@@ -49,6 +49,7 @@ constexpr Permission kPermissions[] = {
     {.method = "/federity.v1.MembershipService/RemoveMember",
      .roles = kOwner | kAdministrator,
      .resources = kScope | kServerScope,
+     .administrators_on = kServerScope,
      .mutation = true,
      .self = true},
 
@@ -191,7 +192,8 @@ constexpr Permission kPermissions[] = {
      .resources = kNoResource},
     {.method = "/federity.v1.ServerService/ListAuditEvents",
      .roles = kAuditReader | kAdministrator,
-     .resources = kServerScope | kRepositoryScope},
+     .resources = kServerScope | kScope,
+     .administrators_on = kServerScope},
 };
 
 // The least role that suffices, for the message. Administrators act beside the
@@ -215,9 +217,12 @@ const Permission* FindPermission(std::string_view method) {
   return nullptr;
 }
 
-absl::Status CheckRole(const Permission& permission, const Caller& caller, bool self) {
+absl::Status CheckRole(const Permission& permission, const Caller& caller, ResourceSet resource,
+                       bool self) {
   if (permission.self && self) return absl::OkStatus();
-  if ((permission.roles & RoleBit(caller.role)) == 0) {
+  const bool elsewhere =
+      caller.role == v1::ROLE_ADMINISTRATOR && (permission.administrators_on & resource) == 0;
+  if (elsewhere || (permission.roles & RoleBit(caller.role)) == 0) {
     std::string required(RoleName(LeastRole(permission.roles)));
     return Error(
         v1::ERROR_REASON_ROLE_REQUIRED,

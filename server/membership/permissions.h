@@ -33,6 +33,8 @@ struct Permission {
   std::string_view method;  // "/federity.v1.RoundService/StartRound"
   RoleSet roles = 0;
   ResourceSet resources = kPublic;
+  // Of `resources`, those on which administrators may, where `roles` has them.
+  ResourceSet administrators_on = ~ResourceSet{0};
   bool mutation = false;     // needs a request_id, is idempotent and audited
   bool reads_model = false;  // audited
   bool agents_only = false;
@@ -44,14 +46,15 @@ absl::Span<const Permission> AllPermissions();
 // Null for a method that the table lacks.
 const Permission* FindPermission(std::string_view method);
 
-// Whether role and kind of a caller, inside whose scope the resource lies,
-// allow the method. PERMISSION_DENIED ROLE_REQUIRED with "required_role" (the
-// least that suffices) or "required_kind".
-absl::Status CheckRole(const Permission& permission, const Caller& caller, bool self);
+// Whether role and kind of a caller, inside whose scope the resource (one of
+// ResourceSet) lies, allow the method. PERMISSION_DENIED ROLE_REQUIRED with
+// "required_role" (the least that suffices) or "required_kind".
+absl::Status CheckRole(const Permission& permission, const Caller& caller, ResourceSet resource,
+                       bool self);
 
 // Whether a member with role `inviter` may give `invited`, or take it away:
 // owners any role but administrator; maintainers contributor, viewer and
-// auditor; administrators owner.
+// auditor; administrators owner, where there is none yet (invitations.h).
 bool MayInvite(v1::Role inviter, v1::Role invited);
 
 }  // namespace federity::membership

@@ -7,6 +7,8 @@
 #include "common/base/status_macros.h"
 #include "common/base/strings.h"
 #include "common/crypto/digest.h"
+#include "server/audit/audit_log.h"
+#include "server/membership/callers.h"
 #include "server/membership/conversions.h"
 #include "server/rounds/topics.h"
 
@@ -32,6 +34,29 @@ std::string DatasetsJson(const v1::WatchAssignmentsRequest& request) {
         {{"label", dataset.label()}, {"kind", dataset.kind()}, {"rows", dataset.rows()}});
   }
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+// One row when what the operator approved has changed, none at each reconnection.
+absl::Status AuditApproval(store::Transaction& transaction, const Session& session,
+                           const v1::WatchAssignmentsRequest& request, absl::Time now) {
+  FEDERITY_ASSIGN_OR_RETURN(
+      const store::Row row,
+      transaction.QueryOne("SELECT coalesce(m.scope_organization, ''), "
+                           "coalesce(m.scope_repository::text, ''), coalesce(r.name, '') "
+                           "FROM members m LEFT JOIN repositories r ON r.id = m.scope_repository "
+                           "WHERE m.id = $1",
+                           store::Params().Text(session.member)));
+  const std::string name = membership::MemberName(row.Text(0), row.Text(2), session.member);
+  const auto shown = [](const std::string& digest) { return digest.empty() ? "none" : digest; };
+  return audit::Append(transaction,
+                       {.time = now,
+                        .actor = name,
+                        .scope_organization = row.Text(0),
+                        .scope_repository = row.Text(1),
+                        .action = "ChangeApproval",
+                        .resource = name,
+                        .details = {{"plan", shown(request.approved_plan_digest())},
+                                    {"program", shown(request.approved_program_digest())}}});
 }
 
 // Who comes or goes may be what a recruiting round or statistics run waits for.
@@ -87,8 +112,15 @@ absl::Status OpenSession(store::Transaction& transaction, std::string_view repos
                          absl::Time now, absl::Time online_until) {
   FEDERITY_ASSIGN_OR_RETURN(
       const std::optional<store::Row> before,
-      transaction.QueryOptional("SELECT 1 FROM agents WHERE member = $1 AND online_until > $2",
+      transaction.QueryOptional("SELECT coalesce(online_until > $2, false), approved_plan_digest, "
+                                "approved_program_digest FROM agents WHERE member = $1 "
+                                "FOR NO KEY UPDATE",
                                 store::Params().Text(session.member).Time(now)));
+  const std::string plan = before.has_value() ? before->Text(1) : "";
+  const std::string program = before.has_value() ? before->Text(2) : "";
+  if (plan != request.approved_plan_digest() || program != request.approved_program_digest()) {
+    FEDERITY_RETURN_IF_ERROR(AuditApproval(transaction, session, request, now));
+  }
   FEDERITY_RETURN_IF_ERROR(
       transaction
           .Execute("INSERT INTO agents (member, session, online_until, approved_plan_digest, "
@@ -111,7 +143,7 @@ absl::Status OpenSession(store::Transaction& transaction, std::string_view repos
                    store::Params().Text(session.member).Text(request.version()).Time(now))
           .status());
   // An older stream, perhaps on another replica, sees that it is the older.
-  if (before.has_value()) {
+  if (before.has_value() && before->Bool(0)) {
     FEDERITY_RETURN_IF_ERROR(transaction.Notify(MemberTopic(session.member)));
   }
   return WakeRecruiting(transaction, repository, now);

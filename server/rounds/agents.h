@@ -26,7 +26,8 @@ struct Session {
 // INVALID_ARGUMENT for a greeting beyond its limits.
 absl::Status CheckGreeting(const v1::WatchAssignmentsRequest& request);
 
-// The member is there until `online_until`; a round that recruits looks again.
+// The member is there until `online_until`; a round that recruits looks again. Audited
+// where the approval is another than before.
 // REQUIRES: CheckGreeting passed.
 absl::Status OpenSession(store::Transaction& transaction, std::string_view repository,
                          const Session& session, const v1::WatchAssignmentsRequest& request,

@@ -52,6 +52,17 @@ TEST_CASE_METHOD(LinkFixture, "A coordinator that never ran has no link", "[serv
   CHECK(absl::StrContains(status.message(), "federity-server run"));
 }
 
+TEST_CASE_METHOD(LinkFixture, "An owner's link is made for a namespace that there is", "[server]") {
+  CHECK(absl::IsFailedPrecondition(MakeOwnerLink(database(), "st-mary", "host:1", now_).status()));
+  MakeCoordinator();
+  CHECK(absl::IsNotFound(MakeOwnerLink(database(), "st-mary", "host:1", now_).status()));
+  Run("INSERT INTO organizations (id, display_name, has_namespace, created_at) "
+      "VALUES ('st-mary', 'St. Mary', true, now())");
+  const auto link = MakeOwnerLink(database(), "st-mary", "host:1", now_);
+  REQUIRE(link.ok());
+  CHECK(rpc::ParseJoinLink(*link)->address == "host:1");
+}
+
 TEST_CASE_METHOD(LinkFixture, "The first link stays until it can't be redeemed", "[server]") {
   MakeCoordinator();
   const auto first = FirstAdministratorLink(database(), file(), "host:1", now_);

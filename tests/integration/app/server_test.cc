@@ -229,6 +229,19 @@ TEST_CASE("A taken port is refused, naming it", "[server]") {
 TEST_CASE("`link` makes another link, beside the server and without it", "[server]") {
   ServerProcess server(ServerProcess::Options{.embedded_database = true});
   const std::vector<std::string> command = {"link", "--data-dir", server.data_directory().string()};
+  // An owner's: for an organisation that there is, and with the key file.
+  std::vector<std::string> owner = command;
+  owner.insert(owner.end(), {"--organization", "st-mary"});
+  const auto missing = ServerProcess::Run(owner);
+  CHECK(missing.status == 1);
+  CHECK(absl::StrContains(missing.err, "st-mary"));
+  const fs::path key = server.data_directory().string() + ".key";
+  fs::rename(key, key.string() + ".away");
+  const auto keyless = ServerProcess::Run(owner);
+  CHECK(keyless.status == 1);
+  CHECK(absl::StrContains(keyless.err, key.string()));
+  fs::rename(key.string() + ".away", key);
+
   const auto beside = ServerProcess::Run(command);
   INFO(beside.err);
   REQUIRE(beside.status == 0);

@@ -35,11 +35,11 @@ struct Expected {
 const std::map<std::string, Expected>& Table() {
   static const auto* const table = new std::map<std::string, Expected>{
       {"MembershipService/CreateInvitation", {"-", "AOM", "OM"}},
-      {"MembershipService/ListInvitations", {"-", "AOM", "OM"}},
-      {"MembershipService/RevokeInvitation", {"-", "AOM", "OM"}},
+      {"MembershipService/ListInvitations", {"A", "AOM", "OM"}},
+      {"MembershipService/RevokeInvitation", {"A", "AOM", "OM"}},
       {"MembershipService/ListMembers", {"A", "AOMCVU", "OMCVU"}},
       {"MembershipService/SetMemberRole", {"-", "O", "O"}},
-      {"MembershipService/RemoveMember", {"A", "AO", "O"}},
+      {"MembershipService/RemoveMember", {"A", "O", "O"}},
       {"RepositoryService/CreateRepository", {"-", "O", "-"}},
       {"RepositoryService/GetRepository", {"-", "-", "OMCVU"}},
       {"RepositoryService/DeleteRepository", {"-", "-", "O"}},
@@ -73,7 +73,7 @@ const std::map<std::string, Expected>& Table() {
       {"StatisticsService/GetStatistics", {"-", "-", "OMCV"}},
       {"StatisticsService/SubmitStatistics", {"-", "-", "OMC", true}},
       {"StatisticsService/GetStandardisation", {"-", "-", "OMCV"}},
-      {"ServerService/ListAuditEvents", {"A", "-", "OMU"}},
+      {"ServerService/ListAuditEvents", {"A", "OMU", "OMU"}},
   };
   return *table;
 }

@@ -7,12 +7,11 @@
 namespace federity::audit {
 namespace {
 
-std::vector<Event> ListAll(testing::TempPostgres& postgres,
-                           const std::optional<std::string>& repository) {
+std::vector<Event> ListAll(testing::TempPostgres& postgres, const Trail& trail) {
   std::vector<Event> events;
   REQUIRE(postgres.database()
               .RunInTransaction([&](store::Transaction& transaction) -> absl::Status {
-                auto listed = List(transaction, repository, std::nullopt, 100);
+                auto listed = List(transaction, trail, std::nullopt, 100);
                 if (listed.ok()) events = *listed;
                 return listed.status();
               })
@@ -36,7 +35,7 @@ TEST_CASE("Audit events come back as they were written", "[audit]") {
                     .resource = "organizations/st-mary/repositories/heart/rounds/1",
                     .details = {{"contributions", "3"}, {"note", "\"quoted\" \\ ünï"}}};
   REQUIRE(Write(postgres, event).ok());
-  const std::vector<Event> events = ListAll(postgres, repository);
+  const std::vector<Event> events = ListAll(postgres, {"st-mary", repository});
   REQUIRE(events.size() == 1);
   CHECK(events[0].time == event.time);
   CHECK(events[0].actor == event.actor);
@@ -46,8 +45,10 @@ TEST_CASE("Audit events come back as they were written", "[audit]") {
   CHECK(events[0].resource == event.resource);
   CHECK(events[0].outcome == "ok");
   CHECK(events[0].details == event.details);
-  CHECK(ListAll(postgres, std::nullopt).empty());
-  CHECK(ListAll(postgres, "00000000-0000-4000-8000-000000000002").empty());
+  CHECK(ListAll(postgres, {}).empty());
+  CHECK(ListAll(postgres, {"st-mary", "00000000-0000-4000-8000-000000000002"}).empty());
+  CHECK(ListAll(postgres, {.organization = "st-mary"}).size() == 1);
+  CHECK(ListAll(postgres, {.organization = "st-luke"}).empty());
 }
 
 TEST_CASE("Odd bytes in details do not fail the call that is audited", "[audit]") {
@@ -55,7 +56,7 @@ TEST_CASE("Odd bytes in details do not fail the call that is audited", "[audit]"
   Event event{.time = absl::Now(), .actor = "members/x", .action = "Push", .resource = "server"};
   event.details["bytes"] = std::string("a\0b\xff\xfe\x1b", 6);
   REQUIRE(Write(postgres, event).ok());
-  CHECK(ListAll(postgres, std::nullopt).at(0).details.contains("bytes"));
+  CHECK(ListAll(postgres, {}).at(0).details.contains("bytes"));
 }
 
 }  // namespace

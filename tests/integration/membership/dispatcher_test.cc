@@ -177,6 +177,51 @@ TEST_CASE_METHOD(Fixture, "Administrators see the server's events, of no reposit
   CHECK(Reason(Audit(*owner, "server")) == v1::ERROR_REASON_NOT_FOUND);
 }
 
+TEST_CASE_METHOD(Fixture, "An organisation's trail has all that is below it, for its own members",
+                 "[dispatcher]") {
+  constexpr char kStMary[] = "organizations/st-mary";
+  const auto in_namespace = [&](v1::Role role) {
+    return api.MakeMember(
+        {.organization = "st-mary", .scope_organization = "st-mary", .role = role});
+  };
+  const auto invited = Invite(*owner, InvitationFor(kStMary, v1::ROLE_OWNER));
+  REQUIRE(invited.ok());
+  const Joiner joiner;
+  const auto joined = Join(api, invited->link(), joiner);
+  REQUIRE(joined.ok());
+  REQUIRE(Invite(*owner, InvitationFor(kHeart, v1::ROLE_VIEWER)).ok());
+  REQUIRE(Remove(owner->channel, joined->member().name()).ok());
+  api.Sql("UPDATE repositories SET deleted_at = now()");  // hides nothing
+  api.MakeRepository("other", "heart");
+  REQUIRE(Invite(api.MakeOwner("other"),
+                 InvitationFor("organizations/other/repositories/heart", v1::ROLE_VIEWER))
+              .ok());
+
+  for (const auto role : {v1::ROLE_OWNER, v1::ROLE_MAINTAINER, v1::ROLE_AUDITOR}) {
+    const auto events = Audit(in_namespace(role), kStMary);
+    REQUIRE(events.ok());
+    REQUIRE(events->audit_events_size() == 4);
+    CHECK(events->audit_events(0).action() == "RemoveMember");
+    CHECK(events->audit_events(1).action() == "CreateInvitation");
+    CHECK(events->audit_events(1).resource().starts_with(StrCat(kHeart, "/invitations/")));
+    CHECK(events->audit_events(2).action() == "Join");
+    CHECK(events->audit_events(2).name().starts_with(StrCat(kStMary, "/auditEvents/")));
+    CHECK(events->audit_events(3).action() == "CreateInvitation");
+  }
+  CHECK(Reason(Audit(in_namespace(v1::ROLE_CONTRIBUTOR), kStMary)) ==
+        v1::ERROR_REASON_ROLE_REQUIRED);
+  CHECK(Reason(Audit(api.MakeAdministrator(), kStMary)) == v1::ERROR_REASON_ROLE_REQUIRED);
+  api.MakeRepository("st-mary", "lung");
+  CHECK(Reason(Audit(api.MakeMember("st-mary", "lung", v1::ROLE_OWNER), kStMary)) ==
+        v1::ERROR_REASON_NOT_FOUND);
+  CHECK(Reason(Audit(*owner, "organizations/other")) == v1::ERROR_REASON_NOT_FOUND);
+  // Tokens of one trail do not open another.
+  const std::string token = Audit(*owner, kStMary, 1)->next_page_token();
+  CHECK(Audit(*owner, kStMary, 3, token)->audit_events_size() == 3);
+  CHECK(Reason(Audit(*owner, "organizations/st-mary/repositories/lung", 1, token)) ==
+        v1::ERROR_REASON_PAGE_TOKEN_INVALID);
+}
+
 TEST_CASE_METHOD(Fixture, "Audit events come page by page", "[dispatcher]") {
   for (int i = 0; i < 5; ++i) REQUIRE(Invite(*owner, InvitationFor(kHeart, v1::ROLE_VIEWER)).ok());
   std::set<std::string> names;

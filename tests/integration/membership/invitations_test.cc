@@ -1,5 +1,8 @@
+#include "server/membership/invitations.h"
+
 #include <catch2/catch.hpp>
 #include <set>
+#include <thread>
 
 #include "tests/integration/membership/membership_client.h"
 
@@ -80,7 +83,7 @@ TEST_CASE_METHOD(Fixture, "An administrator's invitation makes the namespace and
   REQUIRE(joined.ok());
   CHECK(joined->member().name().starts_with("organizations/st-anne/members/"));
 
-  // The new owner invites another; the administrator can list and revoke.
+  // The new owner invites another; the administrator can list and revoke, no more.
   ApiFixture::Member owner{
       .channel = api.MakeChannel(joined->certificate_chain(), joiner.tls.private_key_pem)};
   const auto second = Invite(owner, InvitationFor("organizations/st-anne", v1::ROLE_OWNER));
@@ -88,6 +91,54 @@ TEST_CASE_METHOD(Fixture, "An administrator's invitation makes the namespace and
   CHECK(List(administrator, "organizations/st-anne")->invitations_size() == 2);
   CHECK(Revoke(administrator, second->invitation().name()).ok());
   CHECK(Reason(List(administrator, "organizations/nobody")) == v1::ERROR_REASON_NOT_FOUND);
+}
+
+TEST_CASE_METHOD(Fixture, "An administrator can't make itself a second owner", "[membership]") {
+  const auto administrator = api.MakeAdministrator();
+  const auto invite = [&](const std::string& organization, int count = 1) {
+    v1::CreateInvitationRequest request =
+        InvitationFor(StrCat("organizations/", organization), v1::ROLE_OWNER);
+    request.set_count(count);
+    return Invite(administrator, request);
+  };
+  CHECK(Reason(invite("st-anne", 2)) == v1::ERROR_REASON_INVALID_ARGUMENT);
+  const auto first = invite("st-anne"), kept = invite("st-anne");
+  REQUIRE(first.ok());
+  REQUIRE(kept.ok());
+  const Joiner joiner;
+  REQUIRE(Join(api, first->link(), joiner).ok());
+
+  const auto refused = invite("st-anne");
+  CHECK(Reason(refused) == v1::ERROR_REASON_ROLE_REQUIRED);
+  CHECK(ToStd(refused.status().message()).find("has an owner") != std::string::npos);
+  const auto late = Join(api, kept->link(), Joiner());
+  CHECK(Reason(late) == v1::ERROR_REASON_INVITATION_REVOKED);
+  CHECK(ToStd(late.status().message()).find("first owner") != std::string::npos);
+  CHECK(Join(api, first->link(), joiner).ok());  // repeated: the answer again
+  CHECK(api.Sql("SELECT count(*) FROM members WHERE scope_organization = 'st-anne'")[0].Int(0) ==
+        1);
+  // The refusal is told in the organisation's trail.
+  CHECK(api.Sql("SELECT 1 FROM audit_events WHERE action = 'CreateInvitation' AND actor = $1 AND "
+                "scope_organization = 'st-anne' AND outcome = 'ROLE_REQUIRED'",
+                store::Params().Text(administrator.name))
+            .size() == 1);
+}
+
+TEST_CASE_METHOD(Fixture, "Of two links for a first owner that are used at once one serves",
+                 "[membership]") {
+  const auto administrator = api.MakeAdministrator();
+  for (const char* organization : {"organizations/a", "organizations/b", "organizations/c"}) {
+    std::string links[2];
+    for (std::string& link : links) {
+      link = Invite(administrator, InvitationFor(organization, v1::ROLE_OWNER))->link();
+    }
+    absl::StatusOr<v1::JoinResponse> joined[2];
+    std::thread other([&] { joined[0] = Join(api, links[0], Joiner()); });
+    joined[1] = Join(api, links[1], Joiner());
+    other.join();
+    CHECK(joined[0].ok() + joined[1].ok() == 1);
+    CHECK(Reason(joined[joined[0].ok() ? 1 : 0]) == v1::ERROR_REASON_INVITATION_REVOKED);
+  }
 }
 
 TEST_CASE_METHOD(Fixture, "An organisation is known by its identifier, however it is written",
@@ -151,8 +202,9 @@ TEST_CASE_METHOD(Fixture, "Invitations beyond the limits are refused", "[members
   CHECK(refused([](auto& r) { r.set_kind(v1::MEMBER_KIND_UNSPECIFIED); }) == "kind");
   CHECK(refused([](auto& r) { r.set_kind(static_cast<v1::MemberKind>(9)); }) == "kind");
   for (const std::string& name :
-       {std::string("***"), std::string(201, 'a'), std::string(64, 'a'), std::string("a\nb"), std::string("a\0b", 3),
-        std::string("Coordinator"), std::string("   ")}) {
+       {std::string("***"), std::string(201, 'a'), std::string(64, 'a'), std::string("a\nb"),
+        std::string("a\0b", 3), std::string("Coordinator"), std::string("   "),
+        std::string("St. \xE2\x80\xAEyraM")}) {
     CHECK(refused([&](auto& r) { r.set_organization_display_name(name); }) ==
           "organization_display_name");
   }
@@ -247,6 +299,32 @@ TEST_CASE_METHOD(Fixture, "Revoking", "[membership]") {
   CHECK(Reason(Revoke(owner, StrCat(kHeart, "/invitations/x"))) == v1::ERROR_REASON_NOT_FOUND);
   CHECK(Reason(Revoke(owner, StrCat(kHeart, "/members/", id))) ==
         v1::ERROR_REASON_INVALID_ARGUMENT);
+}
+
+TEST_CASE_METHOD(Fixture, "Administrators list and revoke the links of the server",
+                 "[membership]") {
+  std::string link;
+  REQUIRE(api.database()
+              .RunInTransaction([&](store::Transaction& transaction) -> absl::Status {
+                auto made = membership::CreateAdministratorLink(
+                    transaction,
+                    {.address = "host:8443", .ca_fingerprint = api.authority().fingerprint()},
+                    api.clock().Now());
+                if (made.ok()) link = *made;
+                return made.status();
+              })
+              .ok());
+  const auto administrator = api.MakeAdministrator();
+  const auto list = List(administrator, "server");
+  REQUIRE(list.ok());
+  REQUIRE(list->invitations_size() == 1);
+  CHECK(list->invitations(0).role() == v1::ROLE_ADMINISTRATOR);
+  CHECK(list->invitations(0).name().starts_with("invitations/"));
+  const auto owner = api.MakeOwner("st-mary");
+  CHECK(Reason(List(owner, "server")) == v1::ERROR_REASON_NOT_FOUND);
+  CHECK(Reason(Revoke(owner, list->invitations(0).name())) == v1::ERROR_REASON_NOT_FOUND);
+  CHECK(Revoke(administrator, list->invitations(0).name())->revoked());
+  CHECK(Reason(Join(api, link, Joiner())) == v1::ERROR_REASON_INVITATION_REVOKED);
 }
 
 TEST_CASE_METHOD(Fixture, "Who leaves or loses its role leaves no links behind", "[membership]") {

@@ -327,6 +327,43 @@ TEST_CASE_METHOD(Fixture, "Only a member of the same organisation and scope is r
   CHECK(replace(maintainer, member.name, "St. Luke") == v1::ERROR_REASON_UNSPECIFIED);
 }
 
+TEST_CASE_METHOD(Fixture, "Nobody replaces a member that has risen above it since",
+                 "[membership]") {
+  const auto maintainer = api.MakeMember("st-mary", "heart", v1::ROLE_MAINTAINER);
+  const auto risen = api.MakeMember("st-mary", "heart", v1::ROLE_VIEWER);
+  const auto invite = [&](const ApiFixture::Member& inviter) {
+    v1::CreateInvitationRequest request = InvitationFor(kHeart, v1::ROLE_VIEWER);
+    request.set_organization_display_name("hospital");
+    request.set_replaces(risen.name);
+    const auto made = Invite(inviter, request);
+    REQUIRE(made.ok());
+    return made->link();
+  };
+  const auto demoted = api.MakeMember("st-mary", "heart", v1::ROLE_OWNER);
+  const std::string by_maintainer = invite(maintainer), by_demoted = invite(demoted);
+  const std::string by_owner = invite(*owner);
+  REQUIRE(SetRole(owner->channel, risen.name, v1::ROLE_OWNER).ok());
+  REQUIRE(SetRole(owner->channel, demoted.name, v1::ROLE_MAINTAINER).ok());
+
+  const auto count = [&] {
+    return api.Sql("SELECT count(*) FROM members")[0].Int(0) +
+           api.Sql("SELECT sum(uses) FROM invitations")[0].Int(0);
+  };
+  const int64_t before = count();
+  for (const std::string& link : {by_maintainer, by_demoted}) {
+    const auto refused = Join(api, link, Joiner());
+    CHECK(Reason(refused) == v1::ERROR_REASON_INVITATION_REVOKED);
+    CHECK(ToStd(refused.status().message()).find("owner") != std::string::npos);
+  }
+  CHECK(count() == before);  // nothing was redeemed
+  CHECK(GetCaller(risen.channel).ok());
+  // Back to what it was, the same link serves again; an owner's did all along.
+  REQUIRE(SetRole(owner->channel, risen.name, v1::ROLE_VIEWER).ok());
+  CHECK(Join(api, by_maintainer, Joiner()).ok());
+  CHECK(Reason(GetCaller(risen.channel)) == v1::ERROR_REASON_MEMBER_REMOVED);
+  CHECK(Join(api, by_owner, Joiner()).ok());  // who is gone needs no removal
+}
+
 TEST_CASE_METHOD(Fixture, "The last owner is replaced by an owner only", "[membership]") {
   v1::CreateInvitationRequest request = InvitationFor("organizations/st-mary", v1::ROLE_MAINTAINER);
   request.set_replaces(owner->name);
@@ -339,6 +376,38 @@ TEST_CASE_METHOD(Fixture, "The last owner is replaced by an owner only", "[membe
   REQUIRE(equal.ok());
   CHECK(Join(api, equal->link(), Joiner()).ok());
   CHECK(Reason(GetCaller(owner->channel)) == v1::ERROR_REASON_MEMBER_REMOVED);
+}
+
+TEST_CASE_METHOD(Fixture, "The server's own link makes an owner beside one who lost its keys",
+                 "[membership]") {
+  const auto make = [&](const std::string& organization, std::string* link) {
+    return api.database().RunInTransaction([&](store::Transaction& transaction) -> absl::Status {
+      auto made = membership::CreateOwnerLink(
+          transaction, organization,
+          {.address = "host:8443", .ca_fingerprint = api.authority().fingerprint()},
+          api.clock().Now());
+      if (made.ok()) *link = *made;
+      return made.status();
+    });
+  };
+  std::string link;
+  REQUIRE(make("st-mary", &link).ok());
+  const auto joined = Join(api, link, Joiner());
+  REQUIRE(joined.ok());
+  CHECK(joined->member().role() == v1::ROLE_OWNER);
+  CHECK(joined->member().name().starts_with("organizations/st-mary/members/"));
+  CHECK(Reason(Join(api, link, Joiner())) == v1::ERROR_REASON_INVITATION_USED);
+  const store::Rows rows = api.Sql(
+      "SELECT resource, details->>'role' FROM audit_events WHERE actor = 'coordinator' AND "
+      "action = 'CreateInvitation' AND scope_organization = 'st-mary'");
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].Text(0).starts_with("organizations/st-mary/invitations/"));
+  CHECK(rows[0].Text(1) == "owner");
+
+  api.MakeOrganization("guest", /*has_namespace=*/false);
+  for (const char* none : {"guest", "nobody", "coordinator", "", "St. Mary"}) {
+    CHECK(Reason(make(none, &link)) == v1::ERROR_REASON_NOT_FOUND);
+  }
 }
 
 TEST_CASE("The server's own link makes an administrator", "[membership]") {

@@ -181,7 +181,6 @@ TEST_CASE_METHOD(Fixture, "The last owner stays", "[membership]") {
   CHECK(Reason(Remove(owner.channel, owner.name)) == v1::ERROR_REASON_LAST_OWNER);
   CHECK(Reason(SetRole(owner.channel, owner.name, v1::ROLE_VIEWER)) == v1::ERROR_REASON_LAST_OWNER);
   CHECK(SetRole(owner.channel, owner.name, v1::ROLE_OWNER).ok());
-  CHECK(Reason(Remove(api.MakeAdministrator().channel, owner.name)) == v1::ERROR_REASON_LAST_OWNER);
   // Of a repository: owners of the namespace do.
   CHECK(SetRole(repository_owner.channel, repository_owner.name, v1::ROLE_MAINTAINER).ok());
   CHECK(SetRole(owner.channel, repository_owner.name, v1::ROLE_OWNER).ok());
@@ -235,8 +234,13 @@ TEST_CASE_METHOD(Fixture, "A new role takes effect with the next call", "[member
                        v1::ROLE_VIEWER)) == v1::ERROR_REASON_NOT_FOUND);
 }
 
-TEST_CASE_METHOD(Fixture, "Administrators are listed and removed by each other", "[membership]") {
+TEST_CASE_METHOD(Fixture, "Administrators remove each other and nobody else", "[membership]") {
   const auto first = api.MakeAdministrator();
+  api.MakeOwner("st-mary");
+  const auto owner = api.MakeOwner("st-mary");
+  CHECK(Reason(Remove(first.channel, owner.name)) == v1::ERROR_REASON_ROLE_REQUIRED);
+  CHECK(Reason(Remove(first.channel, Agent().name)) == v1::ERROR_REASON_NOT_FOUND);
+  CHECK(GetCaller(owner.channel).ok());
   const auto second = api.MakeAdministrator();
   CHECK(List(first, "server")->members_size() == 2);
   CHECK(Remove(first.channel, second.name).ok());

@@ -443,6 +443,27 @@ TEST_CASE_METHOD(RepositoryFixture, "Downloads begin anywhere and end with the m
   CHECK(!download(viewer, 0, v1::COMMIT_PART_WEIGHTS).ok());
 }
 
+TEST_CASE_METHOD(RepositoryFixture, "Removal ends a download under way", "[commits]") {
+  const std::string weights = Weights(std::vector<float>(12 << 20, 1.5f));
+  MustPush("", "program", weights);
+  const Member viewer = MakeMember(v1::ROLE_VIEWER);
+  auto stub = v1::CommitService::NewStub(viewer.channel);
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(60)));
+  v1::DownloadCommitRequest request;
+  request.set_name(name_ + "/commits/head");
+  request.set_part(v1::COMMIT_PART_WEIGHTS);
+  auto stream = stub->DownloadCommit(&context, request);
+  v1::DownloadCommitResponse message;
+  REQUIRE(stream->Read(&message));
+  RemoveAtOnce(viewer);
+  // What was on its way comes; there is much more than that.
+  size_t received = message.data().size();
+  while (stream->Read(&message)) received += message.data().size();
+  CheckReason(rpc::FromGrpc(stream->Finish()), v1::ERROR_REASON_MEMBER_REMOVED);
+  CHECK(received < weights.size());
+}
+
 TEST_CASE_METHOD(RepositoryFixture, "A damaged blob is told, not served", "[commits]") {
   std::vector<float> values(400'000, 1.5f);
   const v1::Commit commit = MustPush("", "program", Weights(values));

@@ -4,6 +4,7 @@
 
 #include "common/base/strings.h"
 #include "common/plan/plan.h"
+#include "federity/v1/server.grpc.pb.h"
 #include "server/repositories/plans.h"
 #include "tests/integration/repositories/repository_fixture.h"
 
@@ -249,6 +250,18 @@ TEST_CASE_METHOD(RepositoryFixture, "A deleted repository is gone for everybody"
   CHECK(rows.at(0).Int(1) == 6);
   CHECK(rows.at(0).Int(2) == 1);
   CHECK(!std::filesystem::exists(folder_ / "blobs" / id_));
+  // Its history is the organisation's, from its creation to its deletion.
+  v1::ListAuditEventsRequest audit;
+  audit.set_parent("organizations/st-mary");
+  v1::ListAuditEventsResponse events;
+  REQUIRE(Call(*v1::ServerService::NewStub(owner_.channel),
+               &v1::ServerService::Stub::ListAuditEvents, audit, &events) == absl::OkStatus());
+  std::vector<std::string> actions;
+  for (const v1::AuditEvent& event : events.audit_events()) actions.push_back(event.action());
+  REQUIRE(actions.size() > 3);
+  CHECK(actions.front() == "DeleteRepository");
+  CHECK(actions.back() == "CreateRepository");
+  CHECK(std::count(actions.begin(), actions.end(), "CreateCommit") == 1);
   // The name is free again.
   REQUIRE(CreateRepository("heart", &repository).ok());
   CHECK(repository.head().empty());

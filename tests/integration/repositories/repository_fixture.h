@@ -4,15 +4,19 @@
 #include <stdlib.h>
 
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <semaphore>
 #include <string>
 #include <vector>
 
 #include "common/base/errors.h"
+#include "common/base/strings.h"
 #include "common/tensor/safetensors.h"
 #include "federity/v1/commits.grpc.pb.h"
+#include "federity/v1/membership.grpc.pb.h"
 #include "federity/v1/plans.grpc.pb.h"
 #include "federity/v1/repositories.grpc.pb.h"
 #include "federity/v1/uploads.grpc.pb.h"
@@ -191,6 +195,24 @@ class RepositoryFixture {
       if (is_first && first != nullptr) *first = message;
     }
     return rpc::FromGrpc(stream->Finish());
+  }
+
+  // Removes a member as the owner, and waits until its open streams were told.
+  void RemoveAtOnce(const Member& member) {
+    std::counting_semaphore<> told(0);
+    // Those that subscribed before this are called before it.
+    const auto subscription =
+        api_.database().Subscribe(StrCat("member:", member.id), [&] { told.release(); });
+    while (told.try_acquire()) {
+    }
+    v1::RemoveMemberRequest request;
+    request.set_name(member.name);
+    request.set_request_id(NewRequestId());
+    google::protobuf::Empty empty;
+    auto stub = v1::MembershipService::NewStub(owner_.channel);
+    REQUIRE(Call(*stub, &v1::MembershipService::Stub::RemoveMember, request, &empty) ==
+            absl::OkStatus());
+    REQUIRE(told.try_acquire_for(std::chrono::seconds(20)));
   }
 
   // A running round on the head, and its end.

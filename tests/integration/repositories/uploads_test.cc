@@ -63,6 +63,38 @@ TEST_CASE_METHOD(RepositoryFixture, "Bytes that arrive are progress in the membe
   CHECK(absl::AbsDuration(progress(other) - start) < absl::Milliseconds(1));
 }
 
+TEST_CASE_METHOD(RepositoryFixture, "Removal ends an upload under way", "[uploads]") {
+  const Member contributor = MakeMember(v1::ROLE_CONTRIBUTOR);
+  const std::string content = Content(2 * kMiB);
+  v1::Upload upload;
+  REQUIRE(CreateUpload(contributor, 2 * kMiB, crypto::Sha256(content).ToString(), &upload).ok());
+  api_.clock().Advance(absl::Minutes(2));
+  auto stub = v1::UploadService::NewStub(contributor.channel);
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(60)));
+  auto stream = stub->WriteUpload(&context, &upload);
+  v1::WriteUploadRequest message;
+  message.set_name(upload.name());
+  message.set_data(content.substr(0, kMiB));
+  REQUIRE(stream->Write(message));
+  // The stream is authorised once it was heard.
+  const auto heard = [&] {
+    return api_.Sql(
+                   "SELECT 1 FROM members WHERE id = $1 AND last_seen_at >= $2",
+                   store::Params().Text(contributor.id).Time(api_.clock().Now() - absl::Minutes(1)))
+               .size() == 1;
+  };
+  for (const absl::Time end = absl::Now() + absl::Seconds(20); !heard();) {
+    REQUIRE(absl::Now() < end);
+  }
+  RemoveAtOnce(contributor);
+  message.Clear();
+  message.set_data(content.substr(kMiB));
+  stream->Write(message);
+  stream->WritesDone();
+  CheckReason(rpc::FromGrpc(stream->Finish()), v1::ERROR_REASON_MEMBER_REMOVED);
+}
+
 TEST_CASE_METHOD(RepositoryFixture, "An upload goes on after a break at its committed size",
                  "[uploads]") {
   const Member contributor = MakeMember(v1::ROLE_CONTRIBUTOR);

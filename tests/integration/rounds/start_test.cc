@@ -157,6 +157,35 @@ TEST_CASE("Too few agents by the recruiting deadline fail the round and its seri
   CHECK(fixture.TryStart().ok());
 }
 
+TEST_CASE("A changed approval is audited once", "[rounds]") {
+  RoundFixture rig(RoundFixture::DefaultPlan(), 0);
+  auto& agent = rig.AddAgent("st-luke");
+  const auto rows = [&] {
+    return rig.Sql(
+        "SELECT details->>'plan', details->>'program', actor, resource, "
+        "scope_repository IS NOT NULL AND scope_organization IS NOT NULL "
+        "FROM audit_events WHERE action = 'ChangeApproval' ORDER BY id");
+  };
+  REQUIRE(rows().size() == 1);
+  v1::WatchAssignmentsRequest greeting = rig.Greeting();
+  CHECK(rows()[0].Text(0) == greeting.approved_plan_digest());
+  CHECK(rows()[0].Text(1) == greeting.approved_program_digest());
+  CHECK(rows()[0].Text(2).ends_with("/members/" + agent.id));
+  CHECK(rows()[0].Text(3) == rows()[0].Text(2));
+  CHECK(rows()[0].Bool(4));
+  rig.Connect(agent);
+  rig.Disconnect(agent);
+  rig.Connect(agent);
+  CHECK(rows().size() == 1);
+  greeting.set_approved_program_digest("");
+  rig.Connect(agent, greeting);
+  rig.Connect(agent, greeting);
+  REQUIRE(rows().size() == 2);
+  CHECK(rows()[1].Text(1) == "none");
+  rig.Connect(agent, v1::WatchAssignmentsRequest());
+  CHECK(rows().size() == 3);
+}
+
 TEST_CASE("Greetings beyond their limits are refused", "[rounds]") {
   const auto refused = [](const std::function<void(v1::WatchAssignmentsRequest&)>& spoil) {
     v1::WatchAssignmentsRequest request;

@@ -260,6 +260,46 @@ TEST_CASE("Members are named by the beginning of their identifier", "[cli]") {
   CHECK(Count(f.services.calls, "RemoveMember") == 1);
 }
 
+TEST_CASE("What a member may not see of others is shown as such", "[cli]") {
+  FakeFederation f;
+  v1::Member member;
+  member.set_name(StrCat(kRepository, "/members/abcd1111"));
+  member.set_kind(v1::MEMBER_KIND_AGENT);
+  f.services.members.push_back(member);
+  const auto hidden = f.Run({"member", "list", "st-mary/heart"});
+  CHECK_THAT(hidden.out, !Contains("never") && !Contains(" 0"));
+  // An agent that offers nothing yet, to a maintainer.
+  f.services.members[0].set_approval(v1::APPROVAL_STATE_NONE);
+  f.services.members[0].mutable_last_seen_time()->set_seconds(1);
+  const auto shown = f.Run({"member", "list", "st-mary/heart"});
+  CHECK_THAT(shown.out, Contains(" ago") && Contains(" no ") && Contains(" 0"));
+}
+
+TEST_CASE("An administrator speaks for the server and for organisations", "[cli]") {
+  FakeFederation f;
+  identity::Identity administrator = f.store.identities[0];
+  administrator.id = "22222222-0000-4000-8000-000000000002";
+  administrator.scope = "";
+  administrator.member = StrCat("members/", administrator.id);
+  administrator.role = v1::ROLE_ADMINISTRATOR;
+  // Not before: nobody else has anything to do with st-luke.
+  CHECK_THAT(f.Run({"invitation", "list", "st-luke"}).err, Contains("no membership here"));
+  CHECK_THAT(f.Run({"member", "list", "server"}).err, Contains("no membership here"));
+  CHECK(f.services.calls.empty());
+  f.store.identities.push_back(administrator);
+  for (const char* scope : {"st-luke", "server"}) {
+    CHECK(f.Run({"invitation", "list", scope}).status == 0);
+    CHECK(f.Run({"member", "list", scope}).status == 0);
+  }
+  CHECK(f.services.listed == std::vector<std::string>{"organizations/st-luke",
+                                                      "organizations/st-luke", "server", "server"});
+  CHECK(f.Run({"org", "invite", "St Luke"}).status == 0);
+  CHECK(f.services.invited.parent() == "organizations/st-luke");
+  // Repositories are none of its business, nor does it leave for others.
+  CHECK(f.Run({"member", "list", "st-luke/heart"}).status == 1);
+  CHECK_THAT(f.Run({"leave", "st-luke", "--yes"}).err, Contains("no membership here"));
+}
+
 TEST_CASE("leave ends the membership there and wipes it here", "[cli]") {
   FakeFederation f;
   // Rights that come from the organisation are not those of the repository.

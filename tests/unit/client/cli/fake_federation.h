@@ -70,6 +70,7 @@ class FakeServices final : public v1::RepositoryService::Service,
   std::map<std::string, std::string> uploads;  // by request_id: the bytes
   std::vector<v1::Member> members;
   v1::CreateInvitationRequest invited;
+  std::vector<std::string> listed;  // parents of ListMembers and ListInvitations
   v1::CreateCommitRequest committed;
   // Each stream of WatchRound sends these and ends with that status.
   struct Stream {
@@ -190,10 +191,18 @@ class FakeServices final : public v1::RepositoryService::Service,
     return rpc::ToGrpc(stream.end);
   }
 
-  grpc::Status ListMembers(grpc::ServerContext*, const v1::ListMembersRequest*,
+  grpc::Status ListMembers(grpc::ServerContext*, const v1::ListMembersRequest* request,
                            v1::ListMembersResponse* response) override {
     if (auto failed = Enter("ListMembers", ""); !failed.ok()) return failed;
+    listed.push_back(request->parent());
     for (const v1::Member& member : members) *response->add_members() = member;
+    return grpc::Status::OK;
+  }
+
+  grpc::Status ListInvitations(grpc::ServerContext*, const v1::ListInvitationsRequest* request,
+                               v1::ListInvitationsResponse*) override {
+    if (auto failed = Enter("ListInvitations", ""); !failed.ok()) return failed;
+    listed.push_back(request->parent());
     return grpc::Status::OK;
   }
 

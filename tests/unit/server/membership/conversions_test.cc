@@ -35,6 +35,27 @@ TEST_CASE("IsPlainText refuses control characters", "[membership]") {
                   10));
 }
 
+TEST_CASE("IsPlainText refuses what reorders or hides text, and what is no UTF-8", "[membership]") {
+  for (const char* text : {"東京大学", "Ηράκλειο", "بيمارستان", "क्षत्रिय", "🏥"}) {
+    INFO(text);
+    CHECK(IsPlainText(text, 200));
+  }
+  for (const char* text :
+       {"\xE2\x80\xAE"
+        "yraM .tS",
+        "\xE2\x81\xA6x",
+        "a\xE2\x80\x8B"
+        "b",
+        "\xC2\xAD", "\xEF\xBB\xBF", "\xE2\x80\xA8", "\xD8\x9C", "\xF3\xA0\x81\x81", "\xC2\x85"}) {
+    INFO(text);
+    CHECK_FALSE(IsPlainText(text, 200));
+  }
+  for (const char* text :
+       {"\xff", "\xC3", "a\xE2\x80", "\xC0\xAF", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\x80"}) {
+    CHECK_FALSE(IsPlainText(text, 200));
+  }
+}
+
 TEST_CASE("Member URIs name a member and nothing else", "[membership]") {
   const std::string id = crypto::RandomUuid();
   CHECK(MemberIdFromUri(MemberUri(id)) == id);

@@ -92,7 +92,8 @@ TEST_CASE("A refusal names the least role that suffices", "[membership]") {
   caller.role = v1::ROLE_AUDITOR;
   caller.kind = v1::MEMBER_KIND_PERSON;
   const auto refused = [&](const char* method) {
-    const absl::Status status = CheckRole(*FindPermission(method), caller, /*self=*/false);
+    const absl::Status status =
+        CheckRole(*FindPermission(method), caller, kRepositoryScope, /*self=*/false);
     CHECK(ReasonOf(status) == v1::ERROR_REASON_ROLE_REQUIRED);
     return MetadataOf(status)["required_role"];
   };
@@ -108,21 +109,34 @@ TEST_CASE("Agents' methods refuse persons of any role", "[membership]") {
   Caller caller;
   caller.role = v1::ROLE_OWNER;
   caller.kind = v1::MEMBER_KIND_PERSON;
-  const absl::Status status = CheckRole(permission, caller, false);
+  const absl::Status status = CheckRole(permission, caller, kRepositoryScope, false);
   CHECK(ReasonOf(status) == v1::ERROR_REASON_ROLE_REQUIRED);
   CHECK(MetadataOf(status)["required_kind"] == "agent");
   caller.kind = v1::MEMBER_KIND_AGENT;
-  CHECK(CheckRole(permission, caller, false).ok());
+  CHECK(CheckRole(permission, caller, kRepositoryScope, false).ok());
 }
 
 TEST_CASE("A member may remove itself, whatever its role", "[membership]") {
   const Permission& remove = *FindPermission("/federity.v1.MembershipService/RemoveMember");
   Caller caller;
   caller.role = v1::ROLE_VIEWER;
-  CHECK_FALSE(CheckRole(remove, caller, /*self=*/false).ok());
-  CHECK(CheckRole(remove, caller, /*self=*/true).ok());
+  CHECK_FALSE(CheckRole(remove, caller, kRepositoryScope, /*self=*/false).ok());
+  CHECK(CheckRole(remove, caller, kRepositoryScope, /*self=*/true).ok());
   const Permission& set = *FindPermission("/federity.v1.MembershipService/SetMemberRole");
-  CHECK_FALSE(CheckRole(set, caller, /*self=*/true).ok());
+  CHECK_FALSE(CheckRole(set, caller, kRepositoryScope, /*self=*/true).ok());
+}
+
+TEST_CASE("Administrators remove administrators only", "[membership]") {
+  const Permission& remove = *FindPermission("/federity.v1.MembershipService/RemoveMember");
+  Caller caller;
+  caller.role = v1::ROLE_ADMINISTRATOR;
+  CHECK(CheckRole(remove, caller, kServerScope, /*self=*/false).ok());
+  for (const ResourceSet scope : {kOrganizationScope, kRepositoryScope}) {
+    CHECK(ReasonOf(CheckRole(remove, caller, scope, /*self=*/false)) ==
+          v1::ERROR_REASON_ROLE_REQUIRED);
+  }
+  caller.role = v1::ROLE_OWNER;
+  CHECK(CheckRole(remove, caller, kOrganizationScope, /*self=*/false).ok());
 }
 
 TEST_CASE("Nobody invites above its own role", "[membership]") {
