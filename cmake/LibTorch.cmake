@@ -45,6 +45,9 @@ endif()
 
 target_include_directories(federity_torch SYSTEM
   INTERFACE "${FEDERITY_LIBTORCH}/include" "${torch_api}")
+# g++ 12 sees overflows in 2.x's reference counting where it inlines it.
+target_compile_options(federity_torch
+  INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-stringop-overflow>)
 set(torch_cuda "${FEDERITY_LIBTORCH}/lib/libtorch_cuda.so")
 if(EXISTS "${torch_cuda}")
   # Nothing refers to the CUDA half by a symbol: it registers itself when loaded.

@@ -11,7 +11,8 @@
 #   --keep           leave the coordinator running and the folder in place
 #
 # Installs and builds what is missing. Needs no argument, account or running
-# service; can be run again. Everything lies in a fresh temporary folder.
+# service; can be run again. Everything lies in a fresh temporary folder, of which
+# the logs stay.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 here=$PWD/deploy/demo
@@ -25,7 +26,7 @@ while [ $# -gt 0 ]; do
     --rounds) [[ "${2:-}" =~ ^[1-9][0-9]*$ ]] || die "--rounds needs a number"; rounds=$2; shift ;;
     --summary) [ -n "${2:-}" ] || die "--summary needs a file"; summary=$(realpath -m "$2"); shift ;;
     --keep) keep=1 ;;
-    -h|--help) sed -n '2,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h|--help) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) die "unknown argument '$1'; see --help" ;;
   esac
   shift
@@ -43,7 +44,7 @@ cmake --build build/dev -j "$(nproc)" --target federity federity-agent federity-
 # --- a fresh place -------------------------------------------------------
 dir=$(mktemp -d "${TMPDIR:-/tmp}/federity-demo-XXXXXX")
 chmod 711 "$dir"
-mkdir "$dir/bin" "$dir/data" "$dir/admin" "$dir/owner"
+mkdir "$dir/bin" "$dir/data" "$dir/admin" "$dir/owner" "$dir/log"
 chmod 755 "$dir/bin"
 cp build/dev/bin/federity build/dev/bin/federity-agent build/dev/bin/federity-server \
    build/dev/bin/federity-trainer "$dir/bin/"
@@ -95,7 +96,10 @@ cleanup() {
     network_down "$hospitals"
     for i in $(seq 1 "$hospitals"); do userdel "$(user_of "$i")" 2>/dev/null || true; done
   fi
-  if [ $status -ne 0 ]; then echo "demo.sh: failed; its folder stays: $dir" >&2; else rm -rf "$dir"; fi
+  if [ $status -ne 0 ]; then echo "demo.sh: failed; its folder stays: $dir" >&2; else
+    # The logs stay, all else goes.
+    find "$dir" -mindepth 1 -maxdepth 1 ! -name log -exec rm -rf {} +
+  fi
   exit $status
 }
 trap cleanup EXIT
@@ -127,6 +131,8 @@ for i in $(seq 1 "$hospitals"); do
   [ -z "$isolated" ] || chown -R "$(user_of "$i"):$(user_of "$i")" "$dir/hospital-$i"
 done
 
+# The programs' advice on what to do next is for people who do it by hand.
+without_advice() { sed -e '/^[Nn]ext: /d' -e '/^      federity-agent /d'; }
 field() { python3 -c 'import json,sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
 as() { # admin|owner, arguments of federity
   local who=$1; shift
@@ -136,25 +142,25 @@ as() { # admin|owner, arguments of federity
 # --- coordinator ---------------------------------------------------------
 say "Starting the coordinator at $address with a database of its own"
 if [ -n "$isolated" ] && command -v tcpdump >/dev/null; then
-  (exec=exec; in_coordinator tcpdump -i any -s 0 -U -w "$dir/traffic.pcap" >/dev/null 2>"$dir/tcpdump.log") &
+  (exec=exec; in_coordinator tcpdump -i any -s 0 -U -w "$dir/traffic.pcap" >/dev/null 2>"$dir/log/tcpdump.log") &
   pids+=($!)
 fi
 port=8443; [ -n "$isolated" ] || port=$((20000 + RANDOM % 20000))
 (exec=exec; coordinator "$dir/bin/federity-server" run --data-dir "$dir/coordinator" \
-  --public "$address:$port" --listen "$address:$port" >"$dir/server.log" 2>&1) &
+  --public "$address:$port" --listen "$address:$port" >"$dir/log/server.log" 2>&1) &
 server=$!
 pids+=("$server")
 for _ in $(seq 1 300); do
   [ -s "$dir/coordinator/port" ] && [ -s "$dir/coordinator/administrator-link" ] && break
-  kill -0 "$server" 2>/dev/null || { cat "$dir/server.log" >&2; die "the coordinator did not start"; }
+  kill -0 "$server" 2>/dev/null || { cat "$dir/log/server.log" >&2; die "the coordinator did not start"; }
   sleep 0.1
 done
-[ -s "$dir/coordinator/port" ] || { cat "$dir/server.log" >&2; die "the coordinator did not start in 30 s"; }
+[ -s "$dir/coordinator/port" ] || { cat "$dir/log/server.log" >&2; die "the coordinator did not start in 30 s"; }
 
 say "The administrator invites St Mary; St Mary makes the repository $repo"
-as admin join - <"$dir/coordinator/administrator-link"
-as admin org invite st-mary --json | field link | as owner join -
-as owner repo create "$repo" --model "$model" --plan "$plan"
+as admin join - <"$dir/coordinator/administrator-link" | without_advice
+as admin org invite st-mary --json | field link | as owner join - | without_advice
+as owner repo create "$repo" --model "$model" --plan "$plan" | without_advice
 
 say "Each hospital joins, registers its data and approves the plan"
 dataset_arguments=(--repo "$repo")
@@ -165,17 +171,18 @@ esac
 for i in $(seq 1 "$hospitals"); do
   link=$(as owner invite "$repo" --role contributor --org "Hospital $i" --for agent --json | field link)
   state=(--state-dir "$dir/hospital-$i/agent")
-  printf '%s\n' "$link" | hospital "$i" federity-agent join - "${state[@]}"
+  printf '%s\n' "$link" | hospital "$i" federity-agent join - "${state[@]}" | without_advice
   if [ -n "$data_file" ]; then
     hospital "$i" federity-agent dataset add "$dir/hospital-$i/hospital-$i-images.idx" --format idx \
-      --labels "$dir/hospital-$i/hospital-$i-labels.idx" "${dataset_arguments[@]}" "${state[@]}"
+      --labels "$dir/hospital-$i/hospital-$i-labels.idx" "${dataset_arguments[@]}" "${state[@]}" |
+      without_advice
   else
     hospital "$i" federity-agent dataset add "$dir/hospital-$i/hospital-$i.csv" \
-      "${dataset_arguments[@]}" "${state[@]}"
+      "${dataset_arguments[@]}" "${state[@]}" | without_advice
   fi
   digest=$(hospital "$i" federity-agent approve "$repo" --show --json "${state[@]}" | field approval_digest)
   hospital "$i" federity-agent approve "$repo" --digest "$digest" "${state[@]}" >/dev/null
-  (exec=exec; hospital "$i" federity-agent run "${state[@]}" >"$dir/agent-$i.log" 2>&1) &
+  (exec=exec; hospital "$i" federity-agent run "${state[@]}" >"$dir/log/agent-$i.log" 2>&1) &
   pids+=($!)
 done
 for _ in $(seq 1 150); do
@@ -212,15 +219,16 @@ PY
   )
   [ -n "$commit" ] || continue
   now=$(date +%s.%N)
-  as owner evaluate "$repo@$commit" "${test_arguments[@]}" --json >"$dir/evaluation.json"
+  as owner evaluate "$repo@$commit" "${test_arguments[@]}" --json \
+    >"$dir/evaluation.json" 2>>"$dir/log/remarks.log"
   python3 "$here/report.py" round "$line" "$dir/evaluation.json" "$started" "$now" "$dir/rounds.jsonl"
   started=$(date +%s.%N)
 done < <(as owner round watch "$repo" --json)
-[ "$(wc -l <"$dir/rounds.jsonl")" -eq "$rounds" ] || die "not every round committed; see $dir/server.log"
+[ "$(wc -l <"$dir/rounds.jsonl")" -eq "$rounds" ] || die "not every round committed; see $dir/log/server.log"
 
 # --- beside it -----------------------------------------------------------
-say "The same training at each hospital alone, and on their data pooled (3 seeds of the split)"
-"$here/baselines.sh" "$kind" "$dir" "$model" "$plan" "$rounds" "$hospitals"
+say "The same training at each hospital alone, and on their data pooled$([ "$kind" = images ] || echo " (3 seeds of the split)")"
+"$here/baselines.sh" "$kind" "$dir" "$model" "$plan" "$rounds" "$hospitals" 2>>"$dir/log/remarks.log"
 python3 "$here/report.py" summary "$dir" ${summary:+"$summary"}
 
 say "The history that everyone sees"
@@ -228,7 +236,7 @@ as owner log "$repo" | head -n 6
 
 # --- the check that anyone can repeat ------------------------------------
 say "Looking for the hospitals' canaries in all that the coordinator holds"
-absent=("$dir/coordinator" "$dir/server.log" "$dir/database.sql")
+absent=("$dir/coordinator" "$dir/log/server.log" "$dir/database.sql")
 # The socket's folder stands in the database's own pid file, line 5.
 socket=$(sed -n 5p "$dir/coordinator/postgres/postmaster.pid")
 coordinator "$(ls /usr/lib/postgresql/*/bin/pg_dumpall | tail -n 1)" -h "$socket" -U federity \
@@ -243,6 +251,8 @@ cat <<TEXT
   README.md                 the journeys: run a coordinator, own a model, contribute
   docs/threat-model.md      what is protected, and what is not
   deploy/demo.sh --images   five sites with label skew, a small CNN
+  $dir/log/
+                            logs of coordinator and agents; remarks.log tells of clipped values
 TEXT
 if [ -n "$keep" ]; then
   echo "Kept: FEDERITY_HOME=$dir/owner $dir/bin/federity …; press Ctrl-C to end."

@@ -2,8 +2,11 @@
 
 #include <CLI/CLI.hpp>
 #include <deque>
+#include <iostream>
 #include <utility>
 
+#include "client/terminal/command_line.h"
+#include "common/base/strings.h"
 #include "common/base/version.h"
 
 namespace federity::agent {
@@ -15,9 +18,11 @@ using nlohmann::json;
 // an option that was left out is left out there, too.
 class Parser {
  public:
-  Parser() : app_("The federity agent: trains models on data that stays on this machine.") {
+  Parser()
+      : app_("The federity agent: trains models on data that stays on this machine.",
+             "federity-agent") {
     app_.require_subcommand(1);
-    app_.set_version_flag("--version", std::string(kVersion));
+    app_.set_version_flag("--version", StrCat("federity-agent ", kVersion));
     app_.fallthrough();
     app_.add_option("--state-dir", invocation_.state_dir, "Where the agent keeps its state")
         ->type_name("DIR");
@@ -32,8 +37,7 @@ class Parser {
     try {
       app_.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-      const int status = app_.exit(error);
-      return status == 0 ? 0 : 2;
+      return terminal::ExitOf(app_, error, std::cout, std::cerr);
     }
     return std::move(invocation_);
   }

@@ -14,6 +14,7 @@
 #include "client/agent/render.h"
 #include "client/agent/session.h"
 #include "client/terminal/output.h"
+#include "client/terminal/text.h"
 #include "client/trainer/supervisor.h"
 #include "common/base/allocator.h"
 #include "common/base/errors.h"
@@ -177,6 +178,8 @@ int main(int argc, char** argv) {
       federity::agent::Run(std::get<federity::agent::Invocation>(std::move(parsed)));
   if (status.ok()) return *status;
   std::cerr << "federity-agent: "
-            << federity::agent::PrintableLines(federity::ToStd(status.status().message())) << "\n";
+            << federity::terminal::ShortNames(federity::agent::PrintableLines(
+                   federity::ToStd(status.status().message())))
+            << "\n";
   return 1;
 }

@@ -5,6 +5,7 @@
 #include "client/cli/arguments.h"
 #include "client/cli/commands.h"
 #include "client/cli/remedy.h"
+#include "client/terminal/command_line.h"
 #include "common/base/strings.h"
 #include "common/base/version.h"
 
@@ -67,7 +68,7 @@ int RunCommandLine(const std::vector<std::string>& arguments, terminal::Output& 
     // CLI11 takes them from the back.
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::ParseError& error) {
-    return app.exit(error, output.out, output.err) == 0 ? 0 : 2;
+    return terminal::ExitOf(app, error, output.out, output.err);
   }
   return Report(output, run(commands.chosen));
 }

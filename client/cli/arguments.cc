@@ -1,6 +1,8 @@
 #include "client/cli/arguments.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
@@ -62,6 +64,11 @@ absl::StatusOr<std::string> RoundName(std::string_view repository_name, std::str
 }
 
 absl::StatusOr<std::string> ModelFile(std::string_view text) {
+  std::error_code error;
+  const std::filesystem::path folder = std::filesystem::path(text).parent_path();
+  if (!folder.empty() && !std::filesystem::is_directory(folder, error)) {
+    return InvalidArgument("output", StrCat("there is no folder '", folder.string(), "'"));
+  }
   if (text.ends_with(".pt") || text.ends_with(".safetensors")) return std::string(text);
   return InvalidArgument("output", StrCat("'", text,
                                           "' must end in .safetensors (the weights) or .pt (the "

@@ -44,13 +44,16 @@ inline constexpr const char* kGroupPeople = "People";
 inline constexpr const char* kGroupUse = "Use a model";
 inline constexpr const char* kGroupCheck = "Check";
 
+inline constexpr const char* kMemberOfNothing =
+    "You are a member of nothing yet. Join with the link that you were given: federity join 'LINK'";
+
 // Refuse a malformed argument as a usage error, before anything is done.
 CLI::Validator IsRepository();
 CLI::Validator IsScope();
 CLI::Validator IsCommit();
 CLI::Validator IsRole();
 CLI::Validator IsTimeSpan();
-// A model to be written: FILE.safetensors or FILE.pt.
+// A model to be written: FILE.safetensors or FILE.pt, in a folder that is there.
 CLI::Validator IsModelFile();
 
 // One function a file.

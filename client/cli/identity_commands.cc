@@ -90,9 +90,7 @@ absl::Status WhoAmI(CliContext& cli, bool check) {
     }
     table.Add(std::move(row));
   }
-  cli.output.Show(table,
-                  "You are a member of nothing yet. Join with the link that you were given: "
-                  "federity join 'LINK'");
+  cli.output.Show(table, kMemberOfNothing);
   cli.output.Document({{"memberships", std::move(list)}});
   return absl::OkStatus();
 }

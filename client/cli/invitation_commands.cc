@@ -150,7 +150,8 @@ absl::Status Revoke(CliContext& cli, const InviteOptions& options) {
   }
   if (fitting.size() != 1) {
     return Error(v1::ERROR_REASON_NOT_FOUND,
-                 StrCat(fitting.size(), " invitations fit '", options.invitation,
+                 StrCat(fitting.empty() ? "no invitation fits '" : "several invitations fit '",
+                        options.invitation,
                         "'; federity invitation list shows their identifiers"));
   }
   v1::RevokeInvitationRequest request;

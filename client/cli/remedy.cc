@@ -23,10 +23,6 @@ constexpr Remedy kRemedies[] = {
     {v1::ERROR_REASON_VERSION_UNSUPPORTED, "install the coordinator's version of federity"},
     {v1::ERROR_REASON_INVITATION_INVALID,
      "check that the whole link was copied, or ask for a new one"},
-    {v1::ERROR_REASON_INVITATION_EXPIRED, "ask the person who invited you for a new link"},
-    {v1::ERROR_REASON_INVITATION_USED, "ask the person who invited you for a new link"},
-    {v1::ERROR_REASON_INVITATION_REVOKED, "ask the person who invited you for a new link"},
-    {v1::ERROR_REASON_LAST_OWNER, "give somebody else the role owner first"},
     {v1::ERROR_REASON_HEAD_MOVED, "look at the new head with federity log, then repeat this"},
     {v1::ERROR_REASON_STORAGE_FULL, "ask the coordinator's administrator for disk space"},
     {v1::ERROR_REASON_ROUND_IN_PROGRESS, "federity round watch, or federity round cancel"},
@@ -49,7 +45,8 @@ std::string_view RemedyFor(const absl::Status& status) {
 
 std::string ErrorText(const absl::Status& status) {
   const std::string_view message = ToStd(status.message());
-  std::string text = StrCat("error: ", message.empty() ? "unknown" : terminal::Printable(message));
+  std::string text = StrCat(
+      "error: ", message.empty() ? "unknown" : terminal::ShortNames(terminal::Printable(message)));
   const std::string_view remedy = RemedyFor(status);
   // Many a message says what to do itself.
   if (!remedy.empty() && message.find(remedy) == message.npos) {

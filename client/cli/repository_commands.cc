@@ -190,7 +190,7 @@ absl::Status List(CliContext& cli) {
     list.push_back(terminal::ToJson(repository));
     list.back()["coordinator"] = address;
   }
-  cli.output.Show(table, "No repositories yet.");
+  cli.output.Show(table, all.empty() ? kMemberOfNothing : "No repositories yet.");
   cli.output.Document({{"repositories", std::move(list)}});
   return absl::OkStatus();
 }

@@ -7,6 +7,7 @@
 #include "client/cli/round_watch.h"
 #include "client/cli/session.h"
 #include "client/terminal/format.h"
+#include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/crypto/secret.h"
 #include "federity/v1/rounds.grpc.pb.h"
@@ -26,6 +27,14 @@ struct RoundOptions {
   bool watch = false;
 };
 
+// "latest" is what a user did not write: its absence has words of its own.
+absl::Status Explain(const absl::Status& status, const RoundOptions& options) {
+  if (ReasonOf(status) != v1::ERROR_REASON_NOT_FOUND || options.round != "latest") return status;
+  return Error(v1::ERROR_REASON_NOT_FOUND,
+               StrCat("'", options.repository, "' has no round yet, or you may not see it; "
+                      "federity round start begins one"));
+}
+
 absl::StatusOr<int> Start(CliContext& cli, const RoundOptions& options) {
   FEDERITY_ASSIGN_OR_RETURN(const Session session, OpenRepository(cli, options.repository));
   v1::StartRoundRequest request;
@@ -44,7 +53,9 @@ absl::StatusOr<int> Start(CliContext& cli, const RoundOptions& options) {
 absl::StatusOr<int> Watch(CliContext& cli, const RoundOptions& options) {
   FEDERITY_ASSIGN_OR_RETURN(const Session session, OpenRepository(cli, options.repository));
   FEDERITY_ASSIGN_OR_RETURN(std::string name, RoundName(session.scope(), options.round));
-  return WatchRound(cli, session, std::move(name));
+  const absl::StatusOr<int> result = WatchRound(cli, session, std::move(name));
+  if (!result.ok()) return Explain(result.status(), options);
+  return result;
 }
 
 absl::Status List(CliContext& cli, const RoundOptions& options) {
@@ -81,7 +92,9 @@ absl::Status Show(CliContext& cli, const RoundOptions& options) {
   FEDERITY_ASSIGN_OR_RETURN(const Session session, OpenRepository(cli, options.repository));
   v1::GetRoundRequest request;
   FEDERITY_ASSIGN_OR_RETURN(*request.mutable_name(), RoundName(session.scope(), options.round));
-  FEDERITY_ASSIGN_OR_RETURN(const v1::Round round, session.Call(&Stub::GetRound, request));
+  const absl::StatusOr<v1::Round> found = session.Call(&Stub::GetRound, request);
+  if (!found.ok()) return Explain(found.status(), options);
+  const v1::Round& round = *found;
   for (const std::string& line : RoundLines(round, cli.clock.Now())) cli.output.Line(line);
   terminal::Properties lines;
   lines.Add("Base commit", ShortCommit(round.base_commit()));
@@ -102,7 +115,9 @@ absl::Status Cancel(CliContext& cli, const RoundOptions& options) {
   FEDERITY_ASSIGN_OR_RETURN(*request.mutable_name(), RoundName(session.scope(), options.round));
   request.set_reason(options.reason);
   request.set_request_id(crypto::RandomUuid());
-  FEDERITY_ASSIGN_OR_RETURN(const v1::Round round, session.Call(&Stub::CancelRound, request));
+  const absl::StatusOr<v1::Round> cancelled = session.Call(&Stub::CancelRound, request);
+  if (!cancelled.ok()) return Explain(cancelled.status(), options);
+  const v1::Round& round = *cancelled;
   cli.output.Line(RoundHeadline(round, cli.clock.Now()));
   cli.output.Document(RoundJson(round));
   return absl::OkStatus();

@@ -80,7 +80,8 @@ absl::StatusOr<int> WatchRound(CliContext& cli, const Session& session, std::str
     }
     const absl::Status status = rpc::FromGrpc(stream->Finish());
     if (status.ok() && HasEnded(last)) return last.state() == v1::Round::COMMITTED ? 0 : 1;
-    if (!status.ok() && !rpc::IsRetryable(status)) return status;
+    // Nobody cancels here, so CANCELLED is a coordinator that drains.
+    if (!status.ok() && !rpc::IsRetryable(status) && !absl::IsCancelled(status)) return status;
     if (absl::Now() - heard > patience) {
       return status.ok() ? absl::UnavailableError("the coordinator ends the stream at once")
                          : status;

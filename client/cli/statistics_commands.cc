@@ -9,6 +9,7 @@
 #include "client/terminal/format.h"
 #include "client/terminal/progress.h"
 #include "client/terminal/text.h"
+#include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/crypto/secret.h"
 #include "common/plan/plan.h"
@@ -52,11 +53,16 @@ absl::Status Show(CliContext& cli, const std::string& repository) {
   FEDERITY_ASSIGN_OR_RETURN(const Session session, OpenRepository(cli, repository));
   v1::GetStandardisationRequest request;
   request.set_name(StrCat(session.scope(), "/standardisations/current"));
-  FEDERITY_ASSIGN_OR_RETURN(
-      const v1::Standardisation frozen,
-      session.Call(&v1::StatisticsService::Stub::GetStandardisation, request));
-  Print(cli, session, frozen);
-  cli.output.Document(terminal::ToJson(frozen));
+  const absl::StatusOr<v1::Standardisation> frozen =
+      session.Call(&v1::StatisticsService::Stub::GetStandardisation, request);
+  if (ReasonOf(frozen.status()) == v1::ERROR_REASON_NOT_FOUND) {
+    return Error(v1::ERROR_REASON_NOT_FOUND,
+                 StrCat("'", repository, "' has no standardisation in force, or you may not see it; "
+                        "federity stats run makes one"));
+  }
+  FEDERITY_RETURN_IF_ERROR(frozen.status());
+  Print(cli, session, *frozen);
+  cli.output.Document(terminal::ToJson(*frozen));
   return absl::OkStatus();
 }
 

@@ -110,8 +110,8 @@ void ShowTraining(CliContext& cli, const worker::v1::Result& result, const Plan&
                          seed, ", ", terminal::FormatElapsed(absl::Seconds(result.train_seconds())),
                          ", last loss ", terminal::FormatNumber(result.train_loss()), "."));
   if (result.clipped_values() > 0) {
-    cli.output.Note(StrCat("warning: ", result.clipped_values(),
-                           " values were outside data.range and were clipped"));
+    cli.output.Note(StrCat("warning: values outside data.range were clipped: ",
+                           result.clipped_values()));
   }
   if (result.metrics().examples() > 0) {
     cli.output.Line("On the hold-out:");

@@ -37,6 +37,8 @@ absl::StatusOr<std::string> DetectFormat(const std::filesystem::path& path) {
   if (absl::EndsWith(name, "-ubyte") || absl::EndsWith(name, ".idx")) return std::string("idx");
   if (absl::EndsWithIgnoreCase(name, ".csv") || absl::EndsWithIgnoreCase(name, ".tsv"))
     return std::string("csv");
+  if (!std::filesystem::exists(path, error) && !error)
+    return absl::NotFoundError(StrCat("there is no '", path.string(), "'"));
   return InvalidArgument("format", StrCat("the name '", path.filename().string(),
                                           "' does not say what the file is; give --format csv, "
                                           "image_folder or idx"));

@@ -30,7 +30,7 @@ inline void SetDeadline(grpc::ClientContext& context, absl::Duration deadline) {
 }
 
 // One unary call, repeated with the same request (hence the same request_id)
-// while rpc::IsRetryable says so.
+// while rpc::IsRetryable says so, or the server cancelled it.
 //   Call(*stub, &v1::RoundService::Stub::GetRound, request)
 template <class Stub, class Request, class Response>
 absl::StatusOr<Response> Call(
@@ -45,10 +45,10 @@ absl::StatusOr<Response> Call(
     absl::Status status = rpc::FromGrpc((stub.*method)(&context, request, &response));
     if (status.ok()) return response;
     const absl::Duration wait = backoff.Next();
-    if (!rpc::IsRetryable(status) || rpc::IsUntrustedServer(status) ||
-        absl::Now() + wait > give_up) {
-      return status;
-    }
+    // Nobody cancels here, so CANCELLED is a coordinator that drains.
+    const bool may_help = (rpc::IsRetryable(status) && !rpc::IsUntrustedServer(status)) ||
+                          absl::IsCancelled(status);
+    if (!may_help || absl::Now() + wait > give_up) return status;
     if (options.on_retry) options.on_retry(status);
     absl::SleepFor(wait);
   }

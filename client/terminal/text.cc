@@ -51,6 +51,22 @@ std::string Printable(std::string_view text) {
   return out;
 }
 
+std::string ShortNames(std::string_view text) {
+  constexpr std::string_view kWords[] = {"organizations/", "/repositories/"};
+  std::string result;
+  while (true) {
+    const size_t at = text.find(kWords[0]);
+    result.append(text.substr(0, at));
+    if (at == text.npos) return result;
+    text.remove_prefix(at + kWords[0].size());
+    if (const size_t id = text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-");
+        id != text.npos && text.substr(id).starts_with(kWords[1])) {
+      result.append(text.substr(0, id)).append("/");
+      text.remove_prefix(id + kWords[1].size());
+    }
+  }
+}
+
 int DisplayWidth(std::string_view text) {
   int width = 0;
   while (!text.empty()) {

@@ -11,6 +11,10 @@ namespace federity::terminal {
 // cursor, recolour or retitle a reader's terminal. Line feeds become spaces.
 std::string Printable(std::string_view text);
 
+// Resource names as people write them: "organizations/o/repositories/r/rounds/3"
+// becomes "o/r/rounds/3" and "organizations/o" becomes "o", wherever they stand.
+std::string ShortNames(std::string_view text);
+
 // Columns that printable UTF-8 takes on a terminal: wide East Asian characters
 // and emoji count two, combining marks none. An approximation that needs no
 // locale.

@@ -57,6 +57,7 @@ TEST_CASE("A wrong command line is status 2 and nothing is called", "[cli]") {
            {"invite", "st-mary/heart", "--org", "St Luke", "--role", "viewer", "--expires", "soon"},
            {"round", "start", "st-mary/heart", "--count", "0"},
            {"pull", "st-mary/heart", "-o", "model.onnx"},
+           {"pull", "st-mary/heart", "-o", "/no/such/folder/model.pt"},
            {"repo", "create", "st-mary/heart", "--model", "/no/such/file", "--plan", "x"}}) {
     const auto result = f.Run(arguments);
     INFO(result.err);
@@ -298,6 +299,29 @@ TEST_CASE("An administrator speaks for the server and for organisations", "[cli]
   // Repositories are none of its business, nor does it leave for others.
   CHECK(f.Run({"member", "list", "st-luke/heart"}).status == 1);
   CHECK_THAT(f.Run({"leave", "st-luke", "--yes"}).err, Contains("no membership here"));
+}
+
+TEST_CASE("A word that is no command is named, and nothing at all shows the help", "[cli]") {
+  FakeFederation f;
+  const auto bare = f.Run({});
+  CHECK(bare.status == 2);
+  CHECK_THAT(bare.err, Contains("Begin:") && Contains("join"));
+  const auto unknown = f.Run({"fly", "--json"});
+  CHECK(unknown.status == 2);
+  CHECK(unknown.err == "'fly' is no command; federity --help lists them\n");
+  CHECK(f.Run({"round", "strat"}).err ==
+        "'strat' is no command; federity round --help lists them\n");
+  CHECK_THAT(f.Run({"round"}).err, Contains("watch"));
+  CHECK_THAT(f.Run({"round", "start"}).err, Contains("REPO is required"));
+}
+
+TEST_CASE("What does not exist yet is told with what makes it", "[cli]") {
+  FakeFederation f;
+  CHECK_THAT(f.Run({"round", "watch", "st-mary/heart"}).err, Contains("federity round start"));
+  CHECK_THAT(f.Run({"round", "watch", "st-mary/heart", "9"}).err,
+             !Contains("federity round start"));
+  f.store.identities.clear();
+  CHECK_THAT(f.Run({"repo", "list"}).out, Contains("federity join"));
 }
 
 TEST_CASE("leave ends the membership there and wipes it here", "[cli]") {

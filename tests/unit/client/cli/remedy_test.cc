@@ -8,8 +8,10 @@ namespace federity::cli {
 namespace {
 
 TEST_CASE("An error says what was wrong and what to try", "[cli]") {
-  CHECK(ErrorText(Error(v1::ERROR_REASON_LAST_OWNER, "this is the last owner")) ==
-        "error: this is the last owner\n  try: give somebody else the role owner first");
+  CHECK(ErrorText(Error(v1::ERROR_REASON_MEMBER_REMOVED, "you were removed")) ==
+        "error: you were removed\n  try: ask an owner for a new invitation");
+  CHECK(ErrorText(NotFound("organizations/o/repositories/r")) ==
+        "error: o/r does not exist, or you may not know that it does");
   CHECK(ErrorText(absl::UnavailableError("refused")) == "error: refused\n  try: federity doctor");
   CHECK(ErrorText(absl::InternalError("broken")) == "error: broken");
   CHECK(ErrorText(absl::InternalError("")) == "error: unknown");

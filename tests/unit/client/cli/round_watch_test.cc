@@ -53,12 +53,13 @@ TEST_CASE("A broken stream is opened again at the round that it was in", "[cli]"
   FakeFederation f;
   f.services.watches = {{{Make(1, v1::Round::COMMITTED, 3), Make(2, v1::Round::RECRUITING)},
                          absl::UnavailableError("restart")},
-                        {{}, absl::OkStatus()},  // drained at once
+                        {{}, absl::OkStatus()},          // drained at once
+                        {{}, absl::CancelledError("")},  // drained a little later
                         {{Make(2, v1::Round::COMMITTED, 3)}, absl::OkStatus()}};
   const auto result = f.Run({"round", "watch", "st-mary/heart"});
   CHECK(result.status == 0);
   CHECK(result.err == "connection lost; trying again\nconnected again\n");
-  REQUIRE(f.services.watched.size() == 3);
+  REQUIRE(f.services.watched.size() == 4);
   CHECK(f.services.watched[1] == StrCat(kRepository, "/rounds/2"));
   CHECK(f.services.watched[2] == StrCat(kRepository, "/rounds/2"));
 }

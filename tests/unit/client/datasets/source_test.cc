@@ -17,8 +17,10 @@ TEST_CASE("DetectFormat goes by name and kind of file", "[datasets]") {
   CHECK(*DetectFormat("/data/train-images-idx3-ubyte") == "idx");
   CHECK(*DetectFormat("/data/train-images-idx3-ubyte.gz") == "idx");
   CHECK(*DetectFormat("/data/images.idx") == "idx");
-  CHECK_THAT(std::string(DetectFormat("/data/patients.xlsx").status().message()),
+  CHECK_THAT(std::string(DetectFormat(dir.Write("patients.xlsx", "x")).status().message()),
              Catch::Contains("--format"));
+  CHECK_THAT(std::string(DetectFormat(dir / "missing").status().message()),
+             Catch::Contains("there is no"));
 }
 
 TEST_CASE("CheckReadable says what does not fit", "[datasets]") {

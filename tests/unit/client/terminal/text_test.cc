@@ -57,6 +57,15 @@ TEST_CASE("Width counts columns, not bytes", "[terminal]") {
   CHECK(DisplayWidth("\xFF\xFE") == 2);
 }
 
+TEST_CASE("Resource names are shown as people write them", "[terminal]") {
+  CHECK(ShortNames("organizations/o/repositories/r-1/rounds/latest is not organizations/p") ==
+        "o/r-1/rounds/latest is not p");
+  CHECK(ShortNames("o/r") == "o/r");
+  CHECK(ShortNames("") == "");
+  CHECK(ShortNames("organizations/") == "");
+  CHECK(ShortNames("organizations/O/repositories/r") == "O/repositories/r");
+}
+
 TEST_CASE("Truncate cuts between characters", "[terminal]") {
   CHECK(Truncate("short", 10) == "short");
   CHECK(Truncate("exactly", 7) == "exactly");
