@@ -450,7 +450,8 @@ TEST_CASE("Statistics run over the API", "[rounds][api][statistics]") {
     v1::SubmitStatisticsRequest answer;
     answer.set_name(run.name());
     answer.set_request_id(NewRequestId());
-    for (const FixedFeatureSums& sums : *ComputeFeatureSums(rows, 2)) {
+    const std::vector<FixedFeatureSums> all = Require(ComputeFeatureSums(rows, 2));
+    for (const FixedFeatureSums& sums : all) {
       v1::FeatureSums* feature = answer.add_features();
       feature->set_sum(sums.sum);
       feature->set_sum_of_squares(sums.sum_of_squares);

@@ -37,7 +37,8 @@ struct StatisticsFixture : RoundFixture {
   }
   static v1::SubmitStatisticsRequest Sums(const std::vector<double>& rows) {
     v1::SubmitStatisticsRequest request;
-    for (const FixedFeatureSums& sums : *ComputeFeatureSums(rows, 2)) {
+    const std::vector<FixedFeatureSums> all = Require(ComputeFeatureSums(rows, 2));
+    for (const FixedFeatureSums& sums : all) {
       v1::FeatureSums* feature = request.add_features();
       feature->set_sum(sums.sum);
       feature->set_sum_of_squares(sums.sum_of_squares);
