@@ -151,8 +151,8 @@ TEST_CASE_METHOD(Fixture, "Invitations beyond the limits are refused", "[members
   CHECK(refused([](auto& r) { r.set_kind(v1::MEMBER_KIND_UNSPECIFIED); }) == "kind");
   CHECK(refused([](auto& r) { r.set_kind(static_cast<v1::MemberKind>(9)); }) == "kind");
   for (const std::string& name :
-       {std::string("***"), std::string(201, 'a'), std::string(64, 'a'), std::string("a\nb"), std::string("a\0b", 3),
-        std::string("Coordinator"), std::string("   ")}) {
+       {std::string("***"), std::string(201, 'a'), std::string(64, 'a'), std::string("a\nb"),
+        std::string("a\0b", 3), std::string("Coordinator"), std::string("   ")}) {
     CHECK(refused([&](auto& r) { r.set_organization_display_name(name); }) ==
           "organization_display_name");
   }
