@@ -4,6 +4,7 @@
 #include "common/base/resource_name.h"
 #include "common/base/status_macros.h"
 #include "common/base/strings.h"
+#include "server/repositories/plans.h"
 #include "server/repositories/repositories.h"
 #include "server/repositories/text.h"
 #include "server/repositories/uploads.h"

@@ -226,9 +226,15 @@ TEST_CASE_METHOD(RepositoryFixture, "A deleted repository is gone for everybody"
                 v1::ERROR_REASON_ROLE_REQUIRED);
   }
   std::counting_semaphore<> woken(0);
-  const auto subscription =
-      api_.database().Subscribe(StrCat("member:", viewer.id), [&] { woken.release(); });
-  REQUIRE(woken.try_acquire_for(std::chrono::seconds(20)));  // the first connection calls
+  const std::string topic = "member:" + viewer.id;
+  const auto subscription = api_.database().Subscribe(topic, [&] { woken.release(); });
+  // Once one came, the subscription stands.
+  REQUIRE(api_.database()
+              .RunInTransaction([&](store::Transaction& t) { return t.Notify(topic); })
+              .ok());
+  REQUIRE(woken.try_acquire_for(std::chrono::seconds(20)));
+  while (woken.try_acquire()) {
+  }
   auto stub = v1::RepositoryService::NewStub(owner_.channel);
   REQUIRE(Call(*stub, &v1::RepositoryService::Stub::DeleteRepository, request, &empty) ==
           absl::OkStatus());

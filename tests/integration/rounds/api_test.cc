@@ -276,18 +276,13 @@ TEST_CASE("Streams say who is there", "[rounds][api]") {
     CHECK(online() == 0);  // nobody beat
     api.contributions->hub().Beat();
     CHECK(online() == 3);
-    CHECK(api.rig
-              .Sql("SELECT 1 FROM members WHERE kind = 2 AND last_seen_at = $1",
-                   store::Params().Time(api.rig.now()))
-              .size() == 3);
-    // Rows are written once a minute, not with every beat.
-    const absl::Time seen = api.rig.now();
+    // Seen now, and written once a minute, not with every beat.
+    const auto seen = store::Params().Time(api.rig.now());
+    constexpr char kSeen[] = "SELECT 1 FROM members WHERE kind = 2 AND last_seen_at = $1";
+    CHECK(api.rig.Sql(kSeen, seen).size() == 3);
     api.fixture.clock().Advance(absl::Seconds(30));
     api.contributions->hub().Beat();
-    CHECK(api.rig
-              .Sql("SELECT 1 FROM members WHERE kind = 2 AND last_seen_at = $1",
-                   store::Params().Time(seen))
-              .size() == 3);
+    CHECK(api.rig.Sql(kSeen, seen).size() == 3);
     api.contributions->Drain();
     for (auto& watch : watches) {
       const grpc::Status end = watch->End();
@@ -431,10 +426,9 @@ TEST_CASE("Statistics run over the API", "[rounds][api][statistics]") {
   api.fixture.clock().Advance(statistics::kRecruitTime);
   api.rig.Step();
   REQUIRE(Call(*statistics, &v1::StatisticsService::Stub::GetStatistics, get, &run).ok());
-  CHECK(run.state() == v1::StatisticsRun::FAILED);
   CHECK(run.failure().find("never connected") != std::string::npos);
-  auto member_statistics = v1::StatisticsService::NewStub(api.members[0].channel);
-  REQUIRE(Call(*member_statistics, &v1::StatisticsService::Stub::GetStatistics, get, &run).ok());
+  auto agent_statistics = v1::StatisticsService::NewStub(api.members[0].channel);
+  REQUIRE(Call(*agent_statistics, &v1::StatisticsService::Stub::GetStatistics, get, &run).ok());
   CHECK(run.failure() == "agents of 0 organisations were ready in time and 3 are needed");
 
   auto watches = api.WatchAll();
@@ -447,15 +441,9 @@ TEST_CASE("Statistics run over the API", "[rounds][api][statistics]") {
     const auto event = watches[i]->Next();
     CHECK(event.statistics().run() == run.name());
     CHECK(event.statistics().min_rows() == 20);
-    v1::SubmitStatisticsRequest answer;
+    v1::SubmitStatisticsRequest answer = RoundFixture::Sums(rows);
     answer.set_name(run.name());
     answer.set_request_id(NewRequestId());
-    for (const FixedFeatureSums& sums : *ComputeFeatureSums(rows, 2)) {
-      v1::FeatureSums* feature = answer.add_features();
-      feature->set_sum(sums.sum);
-      feature->set_sum_of_squares(sums.sum_of_squares);
-      feature->set_count(sums.count);
-    }
     auto stub = v1::StatisticsService::NewStub(api.members[i].channel);
     v1::SubmitStatisticsResponse response;
     REQUIRE(Call(*stub, &v1::StatisticsService::Stub::SubmitStatistics, answer, &response).ok());
@@ -472,7 +460,6 @@ TEST_CASE("Statistics run over the API", "[rounds][api][statistics]") {
   v1::GetStandardisationRequest current;
   current.set_name(StrCat(api.rig.repository_name(), "/standardisations/current"));
   v1::Standardisation standardisation;
-  auto agent_statistics = v1::StatisticsService::NewStub(api.members[0].channel);
   REQUIRE(Call(*agent_statistics, &v1::StatisticsService::Stub::GetStandardisation, current,
                &standardisation)
               .ok());

@@ -17,8 +17,10 @@
 #include "common/crypto/ed25519.h"
 #include "common/crypto/secret.h"
 #include "common/plan/plan.h"
+#include "common/plan/standardisation.h"
 #include "common/tensor/plain_delta.h"
 #include "common/tensor/safetensors.h"
+#include "federity/v1/statistics.pb.h"
 #include "server/blobs/blob_store.h"
 #include "server/repositories/commits.h"
 #include "server/repositories/repositories.h"
@@ -323,6 +325,19 @@ class RoundFixture {
       return absl::OkStatus();
     });
     return response;
+  }
+
+  // A statistics answer over rows of two features.
+  static v1::SubmitStatisticsRequest Sums(const std::vector<double>& rows) {
+    v1::SubmitStatisticsRequest request;
+    const std::vector<FixedFeatureSums> all = Require(ComputeFeatureSums(rows, 2));
+    for (const FixedFeatureSums& sums : all) {
+      v1::FeatureSums* feature = request.add_features();
+      feature->set_sum(sums.sum);
+      feature->set_sum_of_squares(sums.sum_of_squares);
+      feature->set_count(sums.count);
+    }
+    return request;
   }
 
   // A complete upload with these bytes; its resource name.

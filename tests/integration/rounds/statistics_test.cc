@@ -36,16 +36,6 @@ struct StatisticsFixture : RoundFixture {
                                       key_file(), now());
     });
   }
-  static v1::SubmitStatisticsRequest Sums(const std::vector<double>& rows) {
-    v1::SubmitStatisticsRequest request;
-    for (const FixedFeatureSums& sums : *ComputeFeatureSums(rows, 2)) {
-      v1::FeatureSums* feature = request.add_features();
-      feature->set_sum(sums.sum);
-      feature->set_sum_of_squares(sums.sum_of_squares);
-      feature->set_count(sums.count);
-    }
-    return request;
-  }
   statistics::RunRow GetRun(int64_t number = 0) {
     statistics::RunRow run;
     Run([&](store::Transaction& transaction) -> absl::Status {
