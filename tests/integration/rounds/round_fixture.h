@@ -81,7 +81,11 @@ class RoundFixture {
   // Over its own database, or beside the API of `api`, which must outlive it.
   explicit RoundFixture(Plan plan = DefaultPlan(), int agents = 3, ApiFixture* api = nullptr)
       : plan_(std::move(plan)), api_(api) {
-    if (api_ == nullptr) postgres_.emplace();
+    if (api_ == nullptr) {
+      postgres_.emplace();
+    } else {
+      key_file_ = api_->key_file().Clone();
+    }
     char folder[] = "/tmp/federity-rounds-XXXXXX";
     if (mkdtemp(folder) == nullptr) throw std::runtime_error("mkdtemp");
     folder_ = folder;
