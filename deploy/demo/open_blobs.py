@@ -113,8 +113,8 @@ def main():
         opened.add(path.name)
         count += 1
         size += len(plain)
-    print(f"{count} blobs of {len(keys)} repositories opened and of the digest that names them "
-          f"({size / 1e6:.1f} MB), {len(updates & opened)} of {len(updates)} updates among them")
+    print(f"{count} blobs of {len(keys)} repositories opened ({size / 1e3:.1f} kB), "
+          f"{len(updates & opened)} of {len(updates)} updates among them")
     return 1 if failed or not count else 0
 
 
