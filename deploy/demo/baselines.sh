@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
 # Trains at each hospital alone and on the pooled data, without a coordinator:
-# same model, plan, number of epochs and standardisation; three seeds of the
+# same model, plan, number of epochs and standardisation; SEEDS seeds of the
 # split. Writes FOLDER/baselines.json. Called by demo.sh.
 #
-#   baselines.sh wdbc|sites|images FOLDER MODEL PLAN ROUNDS HOSPITALS
+#   baselines.sh wdbc|sites|images FOLDER MODEL PLAN ROUNDS HOSPITALS SEEDS
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-kind=$1 dir=$2 model=$3 plan=$4 rounds=$5 hospitals=$6
+kind=$1 dir=$2 model=$3 plan=$4 rounds=$5 hospitals=$6 seeds=$7
 epochs=$((rounds * $(sed -n 's/^epochs = \([0-9]*\).*/\1/p' "$plan")))
-seeds=3; [ "$kind" != images ] || seeds=1   # 60,000 images: one split
 
 accuracy() { python3 -c 'import json,sys; print(json.load(sys.stdin)["test"]["accuracy"])'; }
 train() { # --data arguments … ; prints the accuracy on the test rows

@@ -3,6 +3,8 @@
 
   report.py round ROUND_JSON EVALUATION_FILE STARTED NOW ROUNDS_FILE
   report.py summary FOLDER [SUMMARY_FILE]
+  report.py check FOLDER POINTS    fails unless the federated model is above the mean
+                                   single hospital, and by that many points at least
 """
 
 import json
@@ -31,13 +33,17 @@ def mean(values):
     return sum(values) / len(values)
 
 
-def summarise(folder, summary_file=None):
+def read(folder):
+    """The rounds; accuracy of each hospital alone and of the pooled data, over the seeds."""
     folder = pathlib.Path(folder)
     rounds = [json.loads(line) for line in open(folder / "rounds.jsonl")]
     # {"local_only": [[accuracy of hospital 1 … at seed 1], …], "pooled": [at seed 1, …]}
     raw = json.load(open(folder / "baselines.json"))
-    local = [mean(column) for column in zip(*raw["local_only"])]
-    pooled = mean(raw["pooled"])
+    return rounds, [mean(column) for column in zip(*raw["local_only"])], mean(raw["pooled"])
+
+
+def summarise(folder, summary_file=None):
+    rounds, local, pooled = read(folder)
     for i, value in enumerate(local, 1):
         print(f"  hospital {i} alone       {value:.4f}")
     print(f"  mean of them alone     {mean(local):.4f}")
@@ -51,5 +57,15 @@ def summarise(folder, summary_file=None):
         print(f"  figures written to {summary_file}")
 
 
+def check(folder, points):
+    rounds, local, _ = read(folder)
+    gain = 100 * (rounds[-1]["accuracy"] - mean(local))
+    if gain <= 0 or gain < float(points):
+        wanted = f"at least {points} points" if float(points) else "above"
+        sys.exit(f"the federated model is {gain:+.1f} points from the mean single hospital; "
+                 f"the demonstration claims {wanted}")
+    print(f"  federated is {gain:.1f} points above the mean single hospital")
+
+
 if __name__ == "__main__":
-    {"round": add_round, "summary": summarise}[sys.argv[1]](*sys.argv[2:])
+    {"round": add_round, "summary": summarise, "check": check}[sys.argv[1]](*sys.argv[2:])

@@ -8,7 +8,8 @@
 `table` writes OUT/hospital-N.csv and OUT/test.csv (a fifth of the rows, held by
 nobody). Each hospital's file gets a column that no model uses, patient_note, and
 one of its rows carries canaries: a random word there and a random last digit
-sequence in the first feature. OUT/canaries.txt lists them for the final check.
+sequence in the first feature. OUT/canaries.txt lists them for the final check,
+with the row's next three values.
 `images` writes IDX files with label skew. Standard library only.
 """
 
@@ -25,11 +26,11 @@ def with_canary(rows, header, hospital, canaries):
     """Marks one row: a word in patient_note and digits in the first feature."""
     word = "CANARY" + secrets.token_hex(12)
     rows = [row + [""] for row in rows]
-    marked = rows[len(rows) // 2]
+    marked = next(row for row in rows[len(rows) // 2:] if all(row[:4]))
     marked[-1] = word
     number = "%.2f%s" % (float(marked[0]), "".join(secrets.choice("123456789") for _ in range(9)))
     marked[0] = number
-    canaries.append((hospital, word, number))
+    canaries.append((hospital, word, ",".join(marked[:4])))
     return [header + ["patient_note"]] + rows
 
 
@@ -40,8 +41,8 @@ def write_csv(path, rows):
 
 def write_canaries(out, canaries):
     with open(out / "canaries.txt", "w") as f:
-        for hospital, word, number in canaries:
-            f.write(f"{hospital} {word} {number}\n")
+        for hospital, word, values in canaries:
+            f.write(f"{hospital} {word} {values}\n")
 
 
 def split_table(args):
