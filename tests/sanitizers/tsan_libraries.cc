@@ -1,17 +1,23 @@
-// Tells ThreadSanitizer about absl::Mutex. The distribution's Abseil is not
-// instrumented, so its locks order nothing in TSan's eyes and every guarded
-// variable looks like a race. The functions below come before the library's in
-// symbol look-up (the program exports them, see cmake/Sanitizers.cmake): each
-// calls the library's between the annotations. gRPC's locks are Abseil's, so
-// they are seen too.
+// Tells ThreadSanitizer what orders memory in the distribution's Abseil and gRPC,
+// which are not instrumented: without it every variable under an absl::Mutex and
+// every reactor would look like a race. The functions below come before the
+// libraries' in symbol look-up (the program exports them, see
+// cmake/Sanitizers.cmake): each calls the library's, with annotations.
 //
-// Between pre_ and post_ TSan ignores what the thread does; the conditions that
-// Abseil evaluates there, for the calling or another thread, are not checked.
-// Functions with a timeout call those with a deadline, within the library, by
-// the same look-up.
+// absl::Mutex, which gRPC uses too: between pre_ and post_ TSan ignores what the
+// thread does, so the conditions that Abseil evaluates there, for the calling or
+// another thread, are not checked. Functions with a timeout call those with a
+// deadline, within the library, by the same look-up.
+//
+// gRPC: what happened before an operation was started (StartWrite, Finish, …)
+// happened before its callback.
 #include <dlfcn.h>
+#include <elf.h>
+#include <grpc/grpc.h>
+#include <link.h>
 #include <sanitizer/tsan_interface.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -37,7 +43,7 @@ std::string NameOf(void* own) {
 void* Next(const std::string& name) {
   void* next = dlsym(RTLD_NEXT, name.c_str());
   if (next == nullptr) {
-    std::fprintf(stderr, "tsan_abseil: Abseil has no function '%s'\n", name.c_str());
+    std::fprintf(stderr, "tsan_libraries: no library has '%s'\n", name.c_str());
     std::abort();
   }
   return next;
@@ -83,7 +89,50 @@ auto Waiting(absl::Mutex* mutex, Call call) {
   return Locking(mutex, 0, call);
 }
 
+using Functor = grpc_completion_queue_functor;
+
+// The tag of an operation of the callback API is a functor, which begins with its
+// function; other tags are objects, which begin with their virtual table.
+bool IsFunctor(void* tag) {
+  static std::atomic<void*> known{nullptr};
+  void* const first = *static_cast<void**>(tag);
+  if (first == known.load(std::memory_order_relaxed)) return true;
+  Dl_info info;
+  ElfW(Sym)* symbol = nullptr;
+  if (dladdr1(first, &info, reinterpret_cast<void**>(&symbol), RTLD_DL_SYMENT) == 0 ||
+      symbol == nullptr || ELF64_ST_TYPE(symbol->st_info) != STT_FUNC) {
+    return false;
+  }
+  known.store(first, std::memory_order_relaxed);
+  return true;
+}
+
+// Stands for the functor of one operation.
+struct Completion : Functor {
+  explicit Completion(Functor* wrapped) : Functor(*wrapped), original(wrapped) {
+    functor_run = [](Functor* self, int ok) {
+      Functor* const functor = static_cast<Completion*>(self)->original;
+      delete static_cast<Completion*>(self);
+      __tsan_acquire(functor);
+      functor->functor_run(functor, ok);
+    };
+  }
+  Functor* const original;
+};
+
 }  // namespace
+
+extern "C" grpc_call_error grpc_call_start_batch(grpc_call* call, const grpc_op* ops, size_t count,
+                                                 void* tag, void* reserved) {
+  static auto* const original =
+      reinterpret_cast<decltype(&grpc_call_start_batch)>(Next("grpc_call_start_batch"));
+  if (tag == nullptr || !IsFunctor(tag)) return original(call, ops, count, tag, reserved);
+  __tsan_release(tag);
+  auto* const completion = new Completion(static_cast<Functor*>(tag));
+  const grpc_call_error error = original(call, ops, count, completion, reserved);
+  if (error != GRPC_CALL_OK) delete completion;
+  return error;
+}
 
 namespace absl {
 ABSL_NAMESPACE_BEGIN
