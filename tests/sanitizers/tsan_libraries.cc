@@ -112,8 +112,8 @@ struct Completion : Functor {
   explicit Completion(Functor* wrapped) : Functor(*wrapped), original(wrapped) {
     functor_run = [](Functor* self, int ok) {
       Functor* const functor = static_cast<Completion*>(self)->original;
-      delete static_cast<Completion*>(self);
       __tsan_acquire(functor);
+      delete static_cast<Completion*>(self);
       functor->functor_run(functor, ok);
     };
   }
@@ -127,8 +127,8 @@ extern "C" grpc_call_error grpc_call_start_batch(grpc_call* call, const grpc_op*
   static auto* const original =
       reinterpret_cast<decltype(&grpc_call_start_batch)>(Next("grpc_call_start_batch"));
   if (tag == nullptr || !IsFunctor(tag)) return original(call, ops, count, tag, reserved);
-  __tsan_release(tag);
   auto* const completion = new Completion(static_cast<Functor*>(tag));
+  __tsan_release(tag);
   const grpc_call_error error = original(call, ops, count, completion, reserved);
   if (error != GRPC_CALL_OK) delete completion;
   return error;
