@@ -10,7 +10,7 @@ elseif(FEDERITY_SANITIZE STREQUAL "tsan")
   # that the distribution's libraries call it too.
   add_library(federity_tsan STATIC "${CMAKE_SOURCE_DIR}/tests/sanitizers/tsan_libraries.cc")
   target_compile_options(federity_tsan PRIVATE -Wall -Wextra -Wno-pmf-conversions)
-  target_link_libraries(federity_tsan PUBLIC absl::synchronization gRPC::grpc)
+  target_link_libraries(federity_tsan PUBLIC absl::synchronization gRPC::grpc++)
   target_link_options(federity_tsan INTERFACE -rdynamic)
   link_libraries(federity_tsan)
   add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)

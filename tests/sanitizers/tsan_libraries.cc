@@ -10,10 +10,12 @@
 // deadline, within the library, by the same look-up.
 //
 // gRPC: what happened before an operation was started (StartWrite, Finish, …)
-// happened before its callback.
+// happened before its callback; and what happened before a call's count of
+// callbacks went down happened before the one for which it is zero.
 #include <dlfcn.h>
 #include <elf.h>
 #include <grpc/grpc.h>
+#include <grpcpp/support/server_callback.h>
 #include <link.h>
 #include <sanitizer/tsan_interface.h>
 
@@ -133,6 +135,24 @@ extern "C" grpc_call_error grpc_call_start_batch(grpc_call* call, const grpc_op*
   if (error != GRPC_CALL_OK) delete completion;
   return error;
 }
+
+namespace grpc::internal {
+
+void ServerCallbackCall::ScheduleOnDone(bool inline_ondone) {
+  static auto* const original =
+      Original<void(ServerCallbackCall*, bool)>(&ServerCallbackCall::ScheduleOnDone);
+  __tsan_acquire(&callbacks_outstanding_);
+  original(this, inline_ondone);
+}
+
+void ServerCallbackCall::CallOnCancel(ServerReactor* reactor) {
+  static auto* const original =
+      Original<void(ServerCallbackCall*, ServerReactor*)>(&ServerCallbackCall::CallOnCancel);
+  __tsan_acquire(&on_cancel_conditions_remaining_);
+  original(this, reactor);
+}
+
+}  // namespace grpc::internal
 
 namespace absl {
 ABSL_NAMESPACE_BEGIN
