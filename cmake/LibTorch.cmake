@@ -5,6 +5,9 @@
 # own TorchConfig.cmake wants the CUDA toolkit and mixes in the distribution's
 # libraries where both are there (docs/design/libtorch.md).
 add_library(federity_torch INTERFACE)
+# Before others: clang's constexpr vector needs the complete type (libstdc++ 12).
+target_compile_options(federity_torch INTERFACE
+  $<$<CXX_COMPILER_ID:Clang>:SHELL:-include ATen/core/ivalue.h>)
 
 if(NOT FEDERITY_LIBTORCH)
   find_package(Torch REQUIRED)

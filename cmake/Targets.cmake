@@ -18,6 +18,12 @@ function(federity_program name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} federity_warnings)
 endfunction()
 
+# federity_timeout(VAR SECONDS): a test's limit, more under a sanitizer.
+function(federity_timeout variable seconds)
+  math(EXPR seconds "${seconds} * ${FEDERITY_TIMEOUT_FACTOR}")
+  set(${variable} ${seconds} PARENT_SCOPE)
+endfunction()
+
 # federity_test(NAME DIR … [DEPS …] [LABELS …] [TIMEOUT seconds] [WHOLE])
 # One Catch2 binary of every *_test.cc below the folders. WHOLE registers the
 # binary as one CTest entry (for what starts slowly, as LibTorch does).
@@ -26,6 +32,7 @@ function(federity_test name)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
+  federity_timeout(ARG_TIMEOUT ${ARG_TIMEOUT})
   set(sources "")
   foreach(dir ${ARG_DIRS})
     file(GLOB_RECURSE found CONFIGURE_DEPENDS "${dir}/*_test.cc")

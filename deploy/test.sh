@@ -48,10 +48,8 @@ phase build cmake --build "build/$preset" -j "$(nproc)"
 
 log_quality() { # counts
   [ -n "$tier" ] || return 0
-  local file=docs/quality.md
-  [ -f "$file" ] || printf '# Quality log\n\nWritten by `deploy/test.sh`; one line a run.\n\n| commit | date | tier | seed | result | seconds |\n|---|---|---|---|---|---|\n' >"$file"
   printf '| %s | %s | %s | %s | %s | %d |\n' "$(git describe --always --dirty)" "$(date -u +%F)" \
-    "$tier" "-" "$1" $((SECONDS - started)) >>"$file"
+    "$tier" "-" "$1" $((SECONDS - started)) >>docs/quality.md
 }
 
 if [ "$tier" = tidy ]; then
@@ -60,11 +58,16 @@ if [ "$tier" = tidy ]; then
   exit 0
 fi
 
-export ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:${ASAN_OPTIONS:-}"
-export LSAN_OPTIONS="suppressions=$PWD/tests/sanitizers/lsan.supp:${LSAN_OPTIONS:-}"
-export UBSAN_OPTIONS="print_stacktrace=1:${UBSAN_OPTIONS:-}"
-# gRPC, Abseil and LibTorch of the distribution are not instrumented.
-export TSAN_OPTIONS="ignore_noninstrumented_modules=1:${TSAN_OPTIONS:-}"
+# Reports go to files, so that those of a program that a test starts and kills are
+# found too.
+reports=$PWD/build/$preset/reports
+rm -rf "$reports"
+mkdir -m 1777 -p "$reports"   # also for PostgreSQL's user
+supp=$PWD/tests/sanitizers
+export ASAN_OPTIONS="detect_leaks=1:log_path=$reports/report:${ASAN_OPTIONS:-}"
+export LSAN_OPTIONS="suppressions=$supp/lsan.supp:print_suppressions=0:${LSAN_OPTIONS:-}"
+export UBSAN_OPTIONS="print_stacktrace=1:log_path=$reports/report:${UBSAN_OPTIONS:-}"
+export TSAN_OPTIONS="suppressions=$supp/tsan.supp:log_path=$reports/report:${TSAN_OPTIONS:-}"
 run_tests() {
   ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j "$(nproc)" "${ctest_args[@]}"
 }
@@ -75,7 +78,11 @@ trap 'rm -f "$output"' EXIT
 echo "== test"
 run_tests 2>&1 | tee "$output" || status=$?
 phases+=$(printf '%-10s %5d s' "test" $((SECONDS - begin)))$'\n'
-log_quality "$(grep -E 'tests passed' "$output" | tail -n 1 || echo 'no test ran')"
+if [ -n "$(ls -A "$reports")" ]; then
+  tail -n +1 "$reports"/* >&2
+  [ $status -ne 0 ] || status=4
+fi
+log_quality "$(grep -E 'tests passed' "$output" | tail -n 1 || echo 'no test ran'), $(ls "$reports" | wc -l) reports"
 total=$((SECONDS - started))
 printf '\n%s%-10s %5d s\n' "$phases" "total" $total
 if [ $total -gt $((budget_minutes * 60)) ]; then

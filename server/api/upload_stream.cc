@@ -224,9 +224,14 @@ std::shared_ptr<UploadWriters::Slot> UploadWriters::Find(const std::string& uplo
 }
 
 void UploadWriters::Release(const std::string& upload, std::shared_ptr<Slot> slot) {
+  std::shared_ptr<Slot> last;  // freed without the lock
   absl::MutexLock lock(&mutex_);
-  // Copies are made under this mutex alone: two mean the map's and this one.
-  if (slot.use_count() == 2) slots_.erase(upload);
+  // Streams' copies are made and dropped under this mutex alone.
+  slot.reset();
+  const auto found = slots_.find(upload);
+  if (found == slots_.end() || found->second.use_count() > 1) return;
+  last = std::move(found->second);
+  slots_.erase(found);
 }
 
 grpc::ServerReadReactor<v1::WriteUploadRequest>* StartUpload(UploadEnvironment& environment,

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/base/status_macros.h"
@@ -41,11 +42,13 @@ absl::StatusOr<ReservedPort> ReserveOn(const HostPort& listen) {
     return ErrnoStatus(errno, absl::StrCat("bind ", listen.host));
   }
   char service[NI_MAXSERV];
+  int port = 0;
   if (getnameinfo(reinterpret_cast<const sockaddr*>(&bound), size, nullptr, 0, service,
-                  sizeof service, NI_NUMERICSERV) != 0) {
+                  sizeof service, NI_NUMERICSERV) != 0 ||
+      !absl::SimpleAtoi(service, &port)) {
     return absl::InternalError("can't tell the bound port");
   }
-  return ReservedPort{{listen.host, std::atoi(service)}, std::move(socket_fd)};
+  return ReservedPort{{listen.host, port}, std::move(socket_fd)};
 }
 
 void Configure(grpc::ServerBuilder& builder, const ServerConfig& config, bool reuse_port) {

@@ -118,7 +118,8 @@ bool IsLowerHex(std::string_view text) {
 }
 
 absl::StatusOr<std::optional<CommitRow>> FindOne(store::Transaction& transaction,
-                                                 std::string_view condition, store::Params params) {
+                                                 std::string_view condition,
+                                                 const store::Params& params) {
   FEDERITY_ASSIGN_OR_RETURN(std::optional<store::Row> row,
                             transaction.QueryOptional(SelectCommits(condition), params));
   if (!row.has_value()) return std::optional<CommitRow>();
