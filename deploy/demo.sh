@@ -155,12 +155,12 @@ port=8443; [ -n "$isolated" ] || port=0   # 0: a free one; links name it
   --public "$address:$port" --listen "$address:$port" >"$dir/log/server.log" 2>&1) &
 server=$!
 pids+=("$server")
-for _ in $(seq 1 300); do
+for _ in $(seq 1 1200); do
   [ -s "$dir/coordinator/port" ] && [ -s "$dir/coordinator/administrator-link" ] && break
   kill -0 "$server" 2>/dev/null || { cat "$dir/log/server.log" >&2; die "the coordinator did not start"; }
   sleep 0.1
 done
-[ -s "$dir/coordinator/port" ] || { cat "$dir/log/server.log" >&2; die "the coordinator did not start in 30 s"; }
+[ -s "$dir/coordinator/port" ] || { cat "$dir/log/server.log" >&2; die "the coordinator did not start in two minutes"; }
 
 say "The administrator invites St Mary; St Mary makes the repository $repo"
 as admin join - <"$dir/coordinator/administrator-link" | without_advice
