@@ -1,18 +1,13 @@
-#include <caffe2/serialize/inline_container.h>
-#include <caffe2/serialize/read_adapter_interface.h>
-#include <sys/stat.h>
 #include <torch/version.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <cstring>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <sstream>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_join.h"
+#include "client/trainer/worker/archive.h"
 #include "client/trainer/worker/graph_check.h"
 #include "client/trainer/worker/model_impl.h"
 #include "client/trainer/worker/torch_errors.h"
@@ -21,92 +16,8 @@
 namespace federity::trainer {
 namespace {
 
-using caffe2::serialize::PyTorchStreamReader;
-using caffe2::serialize::PyTorchStreamWriter;
-using caffe2::serialize::ReadAdapterInterface;
 using tensor::TensorInfo;
 using tensor::TensorKind;
-
-class FileAdapter : public ReadAdapterInterface {
- public:
-  explicit FileAdapter(int fd) : fd_(fd) {
-    struct stat status = {};
-    if (fstat(fd, &status) == 0) size_ = static_cast<size_t>(status.st_size);
-  }
-  size_t size() const override { return size_; }
-  size_t read(uint64_t position, void* buffer, size_t n, const char*) const override {
-    size_t done = 0;
-    while (done < n) {
-      const ssize_t got = pread(fd_, static_cast<char*>(buffer) + done, n - done,
-                                static_cast<off_t>(position + done));
-      if (got <= 0) break;
-      done += static_cast<size_t>(got);
-    }
-    return done;
-  }
-
- private:
-  int fd_;
-  size_t size_ = 0;
-};
-
-class BytesAdapter : public ReadAdapterInterface {
- public:
-  explicit BytesAdapter(std::string_view bytes) : bytes_(bytes) {}
-  size_t size() const override { return bytes_.size(); }
-  size_t read(uint64_t position, void* buffer, size_t n, const char*) const override {
-    if (position >= bytes_.size()) return 0;
-    const size_t take = std::min<size_t>(n, bytes_.size() - position);
-    std::memcpy(buffer, bytes_.data() + position, take);
-    return take;
-  }
-
- private:
-  std::string_view bytes_;
-};
-
-// What the archive's own records say about who wrote it. The format's version
-// has not changed since 1.8, so newer records are the better sign.
-std::string Producer(PyTorchStreamReader& reader) {
-  const std::string format = StrCat("archive format ", reader.version());
-  if (reader.hasRecord(".format_version")) return "PyTorch 2.6 or later, " + format;
-  if (reader.hasRecord("byteorder")) return "PyTorch 2.1 or later, " + format;
-  return "PyTorch 2.0 or earlier, " + format;
-}
-
-absl::Status CheckIsTorchScript(PyTorchStreamReader& reader) {
-  if (reader.hasRecord("constants.pkl") && reader.hasRecord("data.pkl")) return absl::OkStatus();
-  return Failure(kModelUnreadable,
-                 reader.hasRecord("data.pkl")
-                     ? "the file holds weights (torch.save), not a model; save "
-                       "torch.jit.script(model) with torch.jit.save"
-                     : "the file is a zip archive but holds no TorchScript model");
-}
-
-// jit::load runs every __setstate__ of the archive and makes its C++ objects,
-// before there is a graph to check. TorchScript's source has one spelling for a
-// name, so looking for it in the text misses none.
-absl::Status CheckNothingRunsAtLoad(PyTorchStreamReader& reader) {
-  for (const std::string& name : reader.getAllRecords()) {
-    // Records are looked up whatever their case, so a name tells little; those
-    // of tensors alone are never code.
-    const std::string lower = absl::AsciiStrToLower(ToAbsl(name));
-    if (lower.starts_with("data/") || lower.starts_with("constants/")) continue;
-    const auto [data, size] = reader.getRecord(name);
-    const std::string_view text(static_cast<const char*>(data.get()), size);
-    if (text.find("__setstate__") != text.npos) {
-      return Failure(kModelRefused, StrCat("the model brings code that runs while it is loaded, "
-                                           "before it can be checked (__setstate__ in ",
-                                           name, ")"));
-    }
-    if (text.find("__torch__.torch.classes") != text.npos) {
-      return Failure(kModelRefused, StrCat("the model uses a C++ class (__torch__.torch.classes in ",
-                                           name,
-                                           "); quantised and custom classes can't be trained"));
-    }
-  }
-  return absl::OkStatus();
-}
 
 // jit::load's complaint in our words; never MODEL_REFUSED, since an exception's
 // text may say anything.
@@ -244,31 +155,6 @@ std::string Save(const torch::jit::Module& module) {
   return std::move(out).str();
 }
 
-// Copies an archive without what differs between two savings of the same code:
-// debug information (paths and lines of Python files) and identifiers.
-std::string Canonical(const std::string& archive) {
-  PyTorchStreamReader reader(std::make_shared<BytesAdapter>(archive));
-  std::string out;
-  PyTorchStreamWriter writer([&out](const void* data, size_t n) {
-    out.append(static_cast<const char*>(data), n);
-    return n;
-  });
-  writer.setMinVersion(reader.version());
-  std::vector<std::string> names = reader.getAllRecords();
-  std::sort(names.begin(), names.end());
-  for (const std::string& name : names) {
-    // The writer makes the records about the archive itself.
-    if (name.ends_with(".debug_pkl") || name == "version" || name == "byteorder" ||
-        name.starts_with('.')) {
-      continue;
-    }
-    const auto [data, size] = reader.getRecord(name);
-    writer.writeRecord(name, data.get(), size);
-  }
-  writer.writeEndOfFile();
-  return out;
-}
-
 }  // namespace
 
 std::vector<at::Tensor> Model::Impl::Tensors() const {
@@ -283,23 +169,10 @@ Model::~Model() = default;
 
 namespace {
 
-absl::StatusOr<std::unique_ptr<Model::Impl>> LoadImpl(std::shared_ptr<ReadAdapterInterface> file,
+absl::StatusOr<std::unique_ptr<Model::Impl>> LoadImpl(std::shared_ptr<ArchiveSource> file,
                                                       const Model::LoadOptions& options) {
   auto impl = std::make_unique<Model::Impl>();
-  std::string producer;
-  const absl::Status readable = CatchTorch(
-      [&]() -> absl::Status {
-        PyTorchStreamReader reader(file);
-        producer = Producer(reader);
-        FEDERITY_RETURN_IF_ERROR(CheckIsTorchScript(reader));
-        return options.check_graph ? CheckNothingRunsAtLoad(reader) : absl::OkStatus();
-      },
-      [](const std::exception&) {
-        return Failure(kModelUnreadable,
-                       "the file is not a TorchScript archive; make one with "
-                       "torch.jit.save(torch.jit.script(model), \"model.pt\")");
-      });
-  FEDERITY_RETURN_IF_ERROR(readable);
+  FEDERITY_ASSIGN_OR_RETURN(const std::string producer, InspectArchive(file, options.check_graph));
   const absl::Status loaded = CatchTorch(
       [&] {
         impl->module = torch::jit::load(std::move(file), at::Device(at::kCPU));
@@ -324,13 +197,13 @@ absl::StatusOr<std::unique_ptr<Model::Impl>> LoadImpl(std::shared_ptr<ReadAdapte
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Model>> Model::Load(int fd, const LoadOptions& options) {
-  FEDERITY_ASSIGN_OR_RETURN(auto impl, LoadImpl(std::make_shared<FileAdapter>(fd), options));
+  FEDERITY_ASSIGN_OR_RETURN(auto impl, LoadImpl(ArchiveInFile(fd), options));
   return std::unique_ptr<Model>(new Model(std::move(impl)));
 }
 
 absl::StatusOr<std::unique_ptr<Model>> Model::LoadBytes(std::string_view archive,
                                                         const LoadOptions& options) {
-  FEDERITY_ASSIGN_OR_RETURN(auto impl, LoadImpl(std::make_shared<BytesAdapter>(archive), options));
+  FEDERITY_ASSIGN_OR_RETURN(auto impl, LoadImpl(ArchiveInMemory(archive), options));
   return std::unique_ptr<Model>(new Model(std::move(impl)));
 }
 
@@ -393,10 +266,10 @@ absl::StatusOr<std::string> Model::TakeProgram() {
         impl_->module.train(true);
         // Twice: the first saving still follows the order and the debug
         // information of the file it came from.
-        program = Canonical(Save(impl_->module));
+        program = CanonicalArchive(Save(impl_->module));
         torch::jit::Module again =
-            torch::jit::load(std::make_shared<BytesAdapter>(program), at::Device(at::kCPU));
-        program = Canonical(Save(again));
+            torch::jit::load(ArchiveInMemory(program), at::Device(at::kCPU));
+        program = CanonicalArchive(Save(again));
         return absl::OkStatus();
       },
       [](const std::exception& error) {
@@ -412,7 +285,7 @@ absl::StatusOr<std::string> Model::Archive() {
       [&] {
         impl_->module.eval();
         archive = Save(impl_->module);
-        torch::jit::load(std::make_shared<BytesAdapter>(archive), at::Device(at::kCPU));
+        torch::jit::load(ArchiveInMemory(archive), at::Device(at::kCPU));
         return absl::OkStatus();
       },
       [](const std::exception& error) {
