@@ -48,12 +48,14 @@ std::string Ending(const v1::Round& round) {
     if (round.failure().empty()) return ": no reason given";
     const std::string reason = Printable(round.failure());
     const std::string& state = v1::Round::State_Name(round.state());
-    const bool doubled = absl::StartsWithIgnoreCase(reason, state) &&
-                         !(reason.size() > state.size() && absl::ascii_isalnum(reason[state.size()]));
+    const bool doubled =
+        absl::StartsWithIgnoreCase(reason, state) &&
+        !(reason.size() > state.size() && absl::ascii_isalnum(reason[state.size()]));
     return doubled ? reason.substr(state.size()) : StrCat(": ", reason);
   }
-  return StrCat(", commit ", ShortCommit(round.commit()), ", ",
-                Count(round, v1::Contribution::ACCEPTED), " contributions, ",
+  const int merged = Count(round, v1::Contribution::ACCEPTED);
+  return StrCat(", commit ", ShortCommit(round.commit()), ", ", merged,
+                merged == 1 ? " contribution, " : " contributions, ",
                 terminal::FormatElapsed(took));
 }
 

@@ -57,8 +57,9 @@ absl::Status Show(CliContext& cli, const std::string& repository) {
       session.Call(&v1::StatisticsService::Stub::GetStandardisation, request);
   if (ReasonOf(frozen.status()) == v1::ERROR_REASON_NOT_FOUND) {
     return Error(v1::ERROR_REASON_NOT_FOUND,
-                 StrCat("'", repository, "' has no standardisation in force, or you may not see it; "
-                        "federity stats run makes one"));
+                 StrCat("'", repository,
+                        "' has no standardisation in force, or you may not see it; federity stats "
+                        "run makes one"));
   }
   FEDERITY_RETURN_IF_ERROR(frozen.status());
   Print(cli, session, *frozen);

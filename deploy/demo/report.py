@@ -47,7 +47,8 @@ def summarise(folder, summary_file=None):
     for i, value in enumerate(local, 1):
         print(f"  hospital {i} alone       {value:.4f}")
     print(f"  mean of them alone     {mean(local):.4f}")
-    print(f"  federated, {len(rounds):2d} round{'s' if len(rounds) > 1 else ' '}   {rounds[-1]['accuracy']:.4f}   (split of seed 1)")
+    trained = f"federated, {len(rounds):2d} round{'s' if len(rounds) > 1 else ''}"
+    print(f"  {trained:22} {rounds[-1]['accuracy']:.4f}   (split of seed 1)")
     print(f"  pooled in one place    {pooled:.4f}")
     if summary_file:
         with open(summary_file, "w") as f:
