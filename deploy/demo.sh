@@ -7,6 +7,7 @@
 #   deploy/demo.sh --sites         six real hospitals, the PBC-3 trial
 #
 #   --rounds N       how many rounds (default 10)
+#   --seeds N        how many splits the comparison is the mean of (default 3; images 1)
 #   --summary FILE   write the figures as JSON
 #   --keep           leave the coordinator running and the folder in place
 #   --bin FOLDER     use the programs there; install and build nothing
@@ -16,17 +17,18 @@
 # the logs stay.
 set -euo pipefail
 
-rounds=10 summary="" keep="" kind=wdbc bin=""
+rounds=10 summary="" keep="" kind=wdbc bin="" seeds=""
 die() { echo "demo.sh: $*" >&2; exit 1; }
 while [ $# -gt 0 ]; do
   case "$1" in
     --images) kind=images ;;
     --sites) kind=sites ;;
     --rounds) [[ "${2:-}" =~ ^[1-9][0-9]*$ ]] || die "--rounds needs a number"; rounds=$2; shift ;;
+    --seeds) [[ "${2:-}" =~ ^[1-9]$ ]] || die "--seeds needs a number below 10"; seeds=$2; shift ;;
     --summary) [ -n "${2:-}" ] || die "--summary needs a file"; summary=$(realpath -m "$2"); shift ;;
     --keep) keep=1 ;;
     --bin) [ -x "${2:-}/federity" ] || die "--bin needs a folder with the programs"; bin=$(realpath "$2"); shift ;;
-    -h|--help) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h|--help) sed -n '2,18s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) die "unknown argument '$1'; see --help" ;;
   esac
   shift
@@ -242,7 +244,7 @@ done < <(as owner round watch "$repo" --json)
 [ "$(wc -l <"$dir/rounds.jsonl")" -eq "$rounds" ] || die "not every round committed; see $dir/log/server.log"
 
 # --- beside it -----------------------------------------------------------
-seeds=3; [ "$kind" != images ] || seeds=1
+[ -n "$seeds" ] || { seeds=3; [ "$kind" != images ] || seeds=1; }
 say "The same training at each hospital alone, and on their data pooled; seeds of the split: $seeds"
 "$here/baselines.sh" "$kind" "$dir" "$model" "$plan" "$rounds" "$hospitals" "$seeds" 2>>"$dir/log/remarks.log"
 python3 "$here/report.py" summary "$dir" ${summary:+"$summary"}
