@@ -444,7 +444,7 @@ TEST_CASE_METHOD(RepositoryFixture, "Downloads begin anywhere and end with the m
 }
 
 TEST_CASE_METHOD(RepositoryFixture, "Removal ends a download under way", "[commits]") {
-  const std::string weights = Weights(std::vector<float>(12 << 20, 1.5f));
+  const std::string weights = Weights(std::vector<float>(6 << 20, 1.5f));
   MustPush("", "program", weights);
   const Member viewer = MakeMember(v1::ROLE_VIEWER);
   auto stub = v1::CommitService::NewStub(viewer.channel);
