@@ -3,6 +3,10 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#include <sanitizer/common_interface_defs.h>
+#endif
+
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
@@ -92,6 +96,10 @@ absl::StatusOr<v1::Result> Work(const v1::Request& request, const Model::LoadOpt
 }  // namespace
 
 int RunWorker(int socket, const Model::LoadOptions& options) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  // The sandbox lets it open no file for its reports.
+  __sanitizer_set_report_fd(reinterpret_cast<void*>(STDERR_FILENO));
+#endif
   v1::Request request;
   if (!ReadFrame(socket, request).ok()) return 2;
   Reporter reporter(socket);
