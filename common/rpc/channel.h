@@ -24,7 +24,8 @@ struct ChannelOptions {
 };
 
 // Keepalive every 30 s, reconnect backoff 1–30 s with jitter, 1 MiB chunks
-// pass. Never blocks.
+// pass. Never blocks. Turns the log of gRPC itself off in this process, unless
+// GRPC_VERBOSITY is set.
 std::shared_ptr<grpc::Channel> MakeChannel(const ChannelOptions& options);
 
 // Connects once with plain OpenSSL, without trust, and returns the PEM of the
