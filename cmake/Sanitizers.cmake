@@ -1,4 +1,7 @@
 set(FEDERITY_TIMEOUT_FACTOR 1)
+if(NOT FEDERITY_SANITIZE STREQUAL "")
+  add_compile_definitions(FEDERITY_SANITIZED)
+endif()
 if(FEDERITY_SANITIZE STREQUAL "asan")
   set(FEDERITY_TIMEOUT_FACTOR 4)
   add_compile_options(-fsanitize=address,undefined -fno-omit-frame-pointer
@@ -13,7 +16,10 @@ elseif(FEDERITY_SANITIZE STREQUAL "tsan")
   target_link_libraries(federity_tsan PUBLIC absl::synchronization gRPC::grpc++)
   target_link_options(federity_tsan INTERFACE -rdynamic)
   link_libraries(federity_tsan)
-  add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
+  # The distribution's libraries were built without it, and Protobuf's maps have
+  # another layout with the macro; GCC's shared_ptr needs to know all the same.
+  add_compile_options(-fsanitize=thread -fno-omit-frame-pointer -U__SANITIZE_THREAD__
+                      -D_GLIBCXX_TSAN=1)
   add_link_options(-fsanitize=thread)
 elseif(NOT FEDERITY_SANITIZE STREQUAL "")
   message(FATAL_ERROR "FEDERITY_SANITIZE is '${FEDERITY_SANITIZE}'; use asan or tsan")

@@ -64,11 +64,11 @@ reports=$PWD/build/$preset/reports
 rm -rf "$reports"
 mkdir -m 1777 -p "$reports"   # also for PostgreSQL's user
 supp=$PWD/tests/sanitizers
-# A model that asks for terabytes must meet the error that it meets without ASan.
+# A model that asks for terabytes must meet the error that it meets without them.
 export ASAN_OPTIONS="detect_leaks=1:allocator_may_return_null=1:log_path=$reports/report:${ASAN_OPTIONS:-}"
 export LSAN_OPTIONS="suppressions=$supp/lsan.supp:print_suppressions=0:${LSAN_OPTIONS:-}"
 export UBSAN_OPTIONS="print_stacktrace=1:log_path=$reports/report:${UBSAN_OPTIONS:-}"
-export TSAN_OPTIONS="suppressions=$supp/tsan.supp:log_path=$reports/report:${TSAN_OPTIONS:-}"
+export TSAN_OPTIONS="suppressions=$supp/tsan.supp:allocator_may_return_null=1:log_path=$reports/report:${TSAN_OPTIONS:-}"
 run_tests() {
   ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j "$(nproc)" "${ctest_args[@]}"
 }

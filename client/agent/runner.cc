@@ -46,10 +46,8 @@ absl::Status CheckBelongs(const Work& work, std::string_view resource_name) {
 
 // The key that the membership's coordinator signs with.
 absl::StatusOr<std::string> CoordinatorKey(identity::IdentityStore& identities, const Work& work) {
-  FEDERITY_ASSIGN_OR_RETURN(const std::vector<identity::Identity> all, identities.List());
-  for (const identity::Identity& one : all)
-    if (one.id == work.identity) return one.coordinator_key;
-  return absl::NotFoundError("the membership is gone");
+  FEDERITY_ASSIGN_OR_RETURN(identity::Identity identity, identities.Get(work.identity));
+  return std::move(identity.coordinator_key);
 }
 
 Work AsDelivery(Work work) {

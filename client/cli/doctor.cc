@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/session.h"
 #include "client/terminal/format.h"
@@ -33,6 +34,9 @@ constexpr absl::Duration kTimeout = absl::Seconds(10);
 constexpr absl::Duration kClockNote = absl::Seconds(10);
 constexpr absl::Duration kClockLimit = absl::Minutes(2);
 constexpr int64_t kLeastSpace = 200'000'000;
+
+// Of the next step, by the machine's own clock.
+absl::Time Deadline() { return absl::Now() + kTimeout; }
 
 std::string Text(const absl::Status& status) { return std::string(status.message()); }
 
@@ -92,7 +96,7 @@ bool CheckTls(const Target& target, const rpc::Address& address, const FileDescr
               absl::Time now, Recorder& record) {
   // First without trust, to learn the chain; its names are judged against its
   // own end, which the authority check judges.
-  const auto peer = rpc::ShakeHands(socket, address, "");
+  const auto peer = rpc::ShakeHands(socket, address, "", Deadline());
   if (record.Failed("TLS", peer.status())) return false;
   record.Add("TLS", State::kOk, peer->version);
   if (peer->chain_pem.empty()) {
@@ -107,8 +111,8 @@ bool CheckTls(const Target& target, const rpc::Address& address, const FileDescr
   CheckAuthority(target, *ca, record);
   std::vector<std::string> names = leaf->dns_names;
   names.insert(names.end(), leaf->ip_addresses.begin(), leaf->ip_addresses.end());
-  const auto again = rpc::ConnectTcp(address, kTimeout);
-  const auto verified = again.ok() ? rpc::ShakeHands(*again, address, peer->chain_pem.back())
+  const auto again = rpc::ConnectTcp(address, Deadline());
+  const auto verified = again.ok() ? rpc::ShakeHands(*again, address, peer->chain_pem.back(), Deadline())
                                    : absl::StatusOr<rpc::TlsPeer>(again.status());
   if (!record.Failed("names", verified.status())) {
     const std::string list = absl::StrJoin(names, ", ");
@@ -221,7 +225,7 @@ void CheckCoordinator(CliContext& cli, const Target& target, Checks& checks) {
   const auto found = rpc::ResolveHost(*address);
   if (record.Failed("name", found.status())) return;
   record.Add("name", State::kOk, absl::StrJoin(*found, ", "));
-  const auto socket = rpc::ConnectTcp(*address, kTimeout);
+  const auto socket = rpc::ConnectTcp(*address, Deadline());
   if (record.Failed("port", socket.status())) return;
   record.Add("port", State::kOk, StrCat("TCP ", address->port, " answers"));
   if (!CheckTls(target, *address, *socket, cli.clock.Now(), record)) return;

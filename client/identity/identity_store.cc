@@ -72,6 +72,11 @@ class FileIdentityStore final : public IdentityStore {
   absl::StatusOr<Identity> Join(const rpc::JoinLink& link, v1::MemberKind kind,
                                 std::string_view version) override;
   absl::StatusOr<std::vector<Identity>> List() override;
+  absl::StatusOr<Identity> Get(std::string_view id) override {
+    FEDERITY_ASSIGN_OR_RETURN(const fs::path folder, FolderOf(id));
+    FEDERITY_ASSIGN_OR_RETURN(StoredIdentity stored, ReadIdentity(folder));
+    return std::move(stored.identity);
+  }
   absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(std::string_view id) override;
   absl::StatusOr<Identity> ForRepository(std::string_view repository_name) override {
     FEDERITY_ASSIGN_OR_RETURN(const std::vector<Identity> all, List());
@@ -118,6 +123,8 @@ absl::StatusOr<std::vector<StoredIdentity>> FileIdentityStore::ListStored() cons
   std::vector<StoredIdentity> all;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(identities_, error)) {
+    // What a file manager or an editor left there is no membership.
+    if (!FolderOf(entry.path().filename().string()).ok()) continue;
     FEDERITY_ASSIGN_OR_RETURN(StoredIdentity stored, ReadIdentity(entry.path()));
     all.push_back(std::move(stored));
   }

@@ -58,6 +58,8 @@ class IdentityStore {
   virtual absl::StatusOr<Identity> Join(const rpc::JoinLink& link, v1::MemberKind kind,
                                         std::string_view version) = 0;
   virtual absl::StatusOr<std::vector<Identity>> List() = 0;
+  // NOT_FOUND if there is none.
+  virtual absl::StatusOr<Identity> Get(std::string_view id) = 0;
   // A channel with this membership's certificate, renewed first if it is due
   // (or expired: renewal needs none).
   virtual absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(std::string_view id) = 0;

@@ -4,10 +4,12 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/base/errors.h"
 #include "common/base/status_macros.h"
 #include "common/base/strings.h"
+#include "common/base/utf8.h"
 
 namespace federity {
 namespace {
@@ -37,6 +39,24 @@ absl::Status Malformed(std::string_view name, std::string_view why) {
                          StrCat("\"", name.substr(0, 200), "\" is not a resource name: ", why));
 }
 
+// U+00E0 to U+00FF; U+00C0 to U+00DF are their capitals, but for the sharp s.
+constexpr std::string_view kLatin1[] = {"a", "a", "a", "a", "ae", "a", "ae", "c",  "e", "e", "e",
+                                        "e", "i", "i", "i", "i",  "d", "n",  "o",  "o", "o", "o",
+                                        "oe", "", "o", "u", "u",  "u", "ue", "y", "th", "y"};
+
+// A letter or digit in [a-z0-9]; empty for what separates words.
+std::string Spelled(uint32_t code) {
+  if (code < 0x80) {
+    const auto c = static_cast<unsigned char>(code);
+    return absl::ascii_isalnum(c) ? std::string(1, absl::ascii_tolower(c)) : "";
+  }
+  if (code == 0xdf) return "ss";
+  if (code < 0xc0) return "";
+  if (code < 0x100) return std::string(kLatin1[(code - 0xc0) % 32]);
+  const bool punctuation = (code >= 0x2000 && code < 0x2070) || (code >= 0x3000 && code < 0x3040);
+  return punctuation ? "" : absl::StrCat(absl::Hex(code));
+}
+
 constexpr std::string_view kIdentifierRule =
     "must be 1 to 63 of a-z, 0-9 and -, with no - first or last";
 
@@ -51,10 +71,12 @@ bool IsIdentifier(std::string_view text) {
 
 std::string IdentifierFromDisplayName(std::string_view display_name) {
   std::string id;
-  for (const char c : display_name) {
-    const char lower = absl::ascii_tolower(static_cast<unsigned char>(c));
-    if ((lower >= 'a' && lower <= 'z') || (lower >= '0' && lower <= '9')) {
-      id.push_back(lower);
+  while (!display_name.empty()) {
+    const CodePoint code = DecodeUtf8(display_name);
+    display_name.remove_prefix(code.size);
+    const std::string spelled = code.valid ? Spelled(code.value) : "";
+    if (!spelled.empty()) {
+      id += spelled;
     } else if (!id.empty() && id.back() != '-') {
       id.push_back('-');
     }

@@ -12,9 +12,11 @@ namespace federity {
 // [a-z0-9-], 1 to 63 characters, no hyphen first or last.
 bool IsIdentifier(std::string_view text);
 
-// "St. Luke's" → "st-luke-s": lower case, runs of anything else become one
-// hyphen. Empty if nothing is left. Never cut, or two long names would become
-// one: what IsIdentifier refuses needs a shorter name.
+// "St. Luke's" → "st-luke-s", "Süd" → "sued": lower case, Latin-1 letters as they
+// are written without accents, other letters as the hexadecimal of their code
+// point, so that different names stay different; runs of spaces and punctuation
+// become one hyphen. Empty if nothing is left. Never cut, or two long names would
+// become one: what IsIdentifier refuses needs a shorter name.
 std::string IdentifierFromDisplayName(std::string_view display_name);
 
 // A parsed resource name of the API. What a name does not have is empty.

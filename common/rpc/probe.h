@@ -13,13 +13,16 @@
 namespace federity::rpc {
 
 // The way to a coordinator, one step at a time, so that a diagnosis can say which
-// one fails. Nothing here trusts what it finds.
+// one fails. Nothing here trusts what it finds. UNAVAILABLE says why a step
+// fails, DEADLINE_EXCEEDED that nobody answered; only name resolution can take
+// longer than the deadline.
 
 // The addresses of a host, as text.
 absl::StatusOr<std::vector<std::string>> ResolveHost(const Address& address);
 
-// A blocking socket whose every operation ends after `timeout`.
-absl::StatusOr<FileDescriptor> ConnectTcp(const Address& address, absl::Duration timeout);
+// A connected, non-blocking socket to the first of the host's addresses that
+// answers.
+absl::StatusOr<FileDescriptor> ConnectTcp(const Address& address, absl::Time deadline);
 
 struct TlsPeer {
   std::string version;                 // "TLSv1.3"
@@ -28,8 +31,9 @@ struct TlsPeer {
   // it is good (or `ca_pem` was empty).
   std::string fault;
 };
+// TLS 1.2 or later over a socket of ConnectTcp.
 absl::StatusOr<TlsPeer> ShakeHands(const FileDescriptor& socket, const Address& address,
-                                   std::string_view ca_pem);
+                                   std::string_view ca_pem, absl::Time deadline);
 
 }  // namespace federity::rpc
 

@@ -10,8 +10,7 @@
 
 // Dispatch at run time: Debian's baseline is SSE2. The sanitizers start before
 // the resolvers that it needs; clang 14 lacks it.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(FEDERITY_SANITIZED)
 #define FEDERITY_VECTORISED __attribute__((target_clones("avx2", "default")))
 #else
 #define FEDERITY_VECTORISED

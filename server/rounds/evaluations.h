@@ -2,6 +2,7 @@
 #define FEDERITY_SERVER_ROUNDS_EVALUATIONS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -21,7 +22,7 @@ namespace federity::rounds {
 // Fewer organisations than this are never shown; the workstations of one hospital
 // are one voice.
 inline constexpr int kMinMeasuringOrganizations = 3;
-// How long the head waits for measurements after the first.
+// How long a commit waits for further measurements after one.
 inline constexpr absl::Duration kMeasuringTime = absl::Minutes(1);
 
 struct Evaluation {
@@ -42,9 +43,12 @@ absl::Status KeepEvaluation(store::Transaction& transaction, const Evaluation& e
 absl::Status CloseEvaluations(store::Transaction& transaction, std::string_view repository,
                               std::string_view commit, absl::Time now);
 
-// Closes the sums of heads that waited long enough, and that no round measures
-// now; false if there was none.
+// Closes the sums of heads that waited long enough, unless a round measures them
+// now and will close them at its end; false if none was due.
 absl::StatusOr<bool> CloseWaitingEvaluations(store::Transaction& transaction, absl::Time now);
+
+// When CloseWaitingEvaluations has something to do next.
+absl::StatusOr<std::optional<absl::Time>> NextEvaluationsDue(store::Transaction& transaction);
 
 }  // namespace federity::rounds
 

@@ -89,7 +89,8 @@ absl::StatusOr<bool> RoundMachine::Step() {
                                   statistics::StepRun(transaction, recruit, dependencies_.sign,
                                                       dependencies_.key_file, now));
         if (stepped) return absl::OkStatus();
-        return CloseWaitingEvaluations(transaction, now).status();
+        FEDERITY_ASSIGN_OR_RETURN(stepped, CloseWaitingEvaluations(transaction, now));
+        return absl::OkStatus();
       }));
   return stepped;
 }
@@ -118,8 +119,11 @@ absl::StatusOr<absl::Time> RoundMachine::NextDue() {
             transaction.QueryOne("SELECT min(due_at) FROM rounds WHERE due_at IS NOT NULL"));
         FEDERITY_ASSIGN_OR_RETURN(const std::optional<absl::Time> run_due,
                                   statistics::NextDue(transaction));
-        due = std::min(row.OptionalTime(0).value_or(absl::InfiniteFuture()),
-                       run_due.value_or(absl::InfiniteFuture()));
+        FEDERITY_ASSIGN_OR_RETURN(const std::optional<absl::Time> evaluations_due,
+                                  NextEvaluationsDue(transaction));
+        due = std::min({row.OptionalTime(0).value_or(absl::InfiniteFuture()),
+                        run_due.value_or(absl::InfiniteFuture()),
+                        evaluations_due.value_or(absl::InfiniteFuture())});
         return absl::OkStatus();
       }));
   return due;

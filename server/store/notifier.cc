@@ -33,6 +33,7 @@ class Receiver : public pqxx::notification_receiver {
 }  // namespace
 
 struct Notifier::Entry {
+  explicit Entry(std::function<void()> fn) : callback(std::move(fn)) {}
   // Held while the callback runs, so that the end of a subscription waits for it.
   absl::Mutex running;
   std::function<void()> callback ABSL_GUARDED_BY(running);
@@ -63,11 +64,7 @@ Notifier::~Notifier() {
 
 std::unique_ptr<Subscription> Notifier::Subscribe(std::string topic,
                                                   std::function<void()> callback) {
-  auto entry = std::make_shared<Entry>();
-  {
-    absl::MutexLock lock(&entry->running);
-    entry->callback = std::move(callback);
-  }
+  auto entry = std::make_shared<Entry>(std::move(callback));
   absl::MutexLock lock(&mu_);
   entries_[topic].push_back(entry);
   return std::make_unique<Handle>(*this, std::move(topic), std::move(entry));

@@ -48,7 +48,7 @@ Layer LimitResources(const Limits& limits, Profile profile) {
     layer.detail = "memory not limited: the CUDA driver reserves address space";
     return layer;
   }
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef FEDERITY_SANITIZED
   layer.detail = "memory not limited: a sanitizer reserves address space";
   return layer;
 #endif

@@ -30,7 +30,7 @@ constexpr const char* kAllowed[] = {
     "nanosleep", "gettimeofday", "time", "getrandom", "sysinfo", "uname", "getrusage", "times"};
 
 // How a sanitizer asks whether memory is mapped.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef FEDERITY_SANITIZED
 constexpr std::initializer_list<const char*> kSanitizerAllowed = {"pipe", "pipe2"};
 #else
 constexpr std::initializer_list<const char*> kSanitizerAllowed = {};

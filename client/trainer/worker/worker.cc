@@ -3,7 +3,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef FEDERITY_SANITIZED
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -96,7 +96,7 @@ absl::StatusOr<v1::Result> Work(const v1::Request& request, const Model::LoadOpt
 }  // namespace
 
 int RunWorker(int socket, const Model::LoadOptions& options) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef FEDERITY_SANITIZED
   // The sandbox lets it open no file for its reports.
   __sanitizer_set_report_fd(reinterpret_cast<void*>(STDERR_FILENO));
 #endif

@@ -65,6 +65,12 @@ class FakeIdentities final : public identity::IdentityStore {
     absl::MutexLock lock(&mutex_);
     return identities_;
   }
+  absl::StatusOr<identity::Identity> Get(std::string_view id) override {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& identity : identities_)
+      if (identity.id == id) return identity;
+    return absl::NotFoundError("no such membership");
+  }
   absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(std::string_view) override {
     return coordinator_.channel();
   }

@@ -264,6 +264,11 @@ class FakeStore final : public identity::IdentityStore {
     return absl::UnimplementedError("not here");
   }
   absl::StatusOr<std::vector<identity::Identity>> List() override { return identities; }
+  absl::StatusOr<identity::Identity> Get(std::string_view id) override {
+    for (const auto& identity : identities)
+      if (identity.id == id) return identity;
+    return absl::NotFoundError("no such membership");
+  }
   absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(std::string_view) override {
     if (!connect.ok()) return connect;
     return services_.Channel();

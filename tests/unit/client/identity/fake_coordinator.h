@@ -55,17 +55,28 @@ class FakeCoordinator final : public v1::MembershipService::Service {
             .secret = secret_};
   }
 
-  // Behaviour.
-  absl::Status fail_join;     // returned after the keys were recorded
-  absl::Status fail_renewal;  // of the second call
-  std::string coordinator_key = crypto::RandomBytes(32);
-  absl::Duration lifetime = absl::Hours(2);
-  std::string member_name;  // instead of the right one
+  struct Behaviour {
+    absl::Status fail_join;     // returned after the keys were recorded
+    absl::Status fail_renewal;  // of the second call
+    absl::Duration lifetime = absl::Hours(2);
+    std::string member_name;  // instead of the right one
+  };
+  template <typename T, typename U>
+  void Set(T Behaviour::*member, U&& value) {
+    const std::lock_guard lock(mutex_);
+    behaviour_.*member = std::forward<U>(value);
+  }
+  const std::string coordinator_key = crypto::RandomBytes(32);
 
-  // What was seen.
-  std::vector<std::string> join_keys;
-  int renewals = 0;
-  int signed_in = 0;  // calls of GetCaller with a certificate
+  struct Seen {
+    std::vector<std::string> join_keys;
+    int renewals = 0;
+    int signed_in = 0;  // calls of GetCaller with a certificate
+  };
+  Seen seen() const {
+    const std::lock_guard lock(mutex_);
+    return seen_;
+  }
 
   grpc::Status Join(grpc::ServerContext*, const v1::JoinRequest* request,
                     v1::JoinResponse* response) override {
@@ -76,13 +87,13 @@ class FakeCoordinator final : public v1::MembershipService::Service {
                                  request->signature())) {
       return rpc::ToGrpc(Error(v1::ERROR_REASON_INVITATION_INVALID, "bad secret or signature"));
     }
-    join_keys.push_back(request->contribution_key());
-    if (!fail_join.ok()) return rpc::ToGrpc(fail_join);
-    if (request->contribution_key() != join_keys.front()) {
+    seen_.join_keys.push_back(request->contribution_key());
+    if (!behaviour_.fail_join.ok()) return rpc::ToGrpc(behaviour_.fail_join);
+    if (request->contribution_key() != seen_.join_keys.front()) {
       return rpc::ToGrpc(Error(v1::ERROR_REASON_INVITATION_USED, "used by another key"));
     }
     v1::Member& member = *response->mutable_member();
-    member.set_name(member_name.empty() ? MemberName() : member_name);
+    member.set_name(behaviour_.member_name.empty() ? MemberName() : behaviour_.member_name);
     member.set_organization("st-luke");
     member.set_organization_display_name("St Luke");
     member.set_role(v1::ROLE_CONTRIBUTOR);
@@ -100,15 +111,15 @@ class FakeCoordinator final : public v1::MembershipService::Service {
       response->set_nonce(nonce_);
       return grpc::Status::OK;
     }
-    if (!fail_renewal.ok()) return rpc::ToGrpc(fail_renewal);
+    if (!behaviour_.fail_renewal.ok()) return rpc::ToGrpc(behaviour_.fail_renewal);
     const std::string message =
         StrCat(nonce_, Sha(request->name()), Sha(request->certificate_request()));
     if (request->nonce() != std::exchange(nonce_, "") ||
-        !crypto::VerifySignature(join_keys.front(), "federity/renew/v1", message,
+        !crypto::VerifySignature(seen_.join_keys.front(), "federity/renew/v1", message,
                                  request->signature())) {
       return rpc::ToGrpc(Error(v1::ERROR_REASON_SIGNATURE_INVALID, "bad signature"));
     }
-    ++renewals;
+    ++seen_.renewals;
     response->set_certificate_chain(Issue(request->certificate_request()));
     return grpc::Status::OK;
   }
@@ -119,7 +130,7 @@ class FakeCoordinator final : public v1::MembershipService::Service {
       return rpc::ToGrpc(Error(v1::ERROR_REASON_CERTIFICATE_REQUIRED, "no certificate"));
     }
     const std::lock_guard lock(mutex_);
-    ++signed_in;
+    ++seen_.signed_in;
     member->set_name(MemberName());
     return grpc::Status::OK;
   }
@@ -137,7 +148,7 @@ class FakeCoordinator final : public v1::MembershipService::Service {
     return spec;
   }
   std::string Issue(const std::string& request) {
-    crypto::CertificateSpec spec = Life(lifetime);
+    crypto::CertificateSpec spec = Life(behaviour_.lifetime);
     spec.uri = "federity:member:" + member_id_;
     return *crypto::IssueCertificate(ca_.private_key_pem, ca_.certificate_pem, request, spec) +
            ca_.certificate_pem;
@@ -149,7 +160,9 @@ class FakeCoordinator final : public v1::MembershipService::Service {
   const std::string secret_ = crypto::RandomBytes(rpc::kJoinSecretSize);
   const std::string member_id_ = crypto::RandomUuid();
   crypto::TlsKeyAndRequest server_key_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  Behaviour behaviour_;
+  Seen seen_;
   std::string nonce_;
   std::string address_;
   std::unique_ptr<grpc::Server> server_;

@@ -80,9 +80,9 @@ TEST_CASE("Joining makes a membership that signs in", "[identity]") {
   CHECK(identity->coordinator_key == f.coordinator.coordinator_key);
   CHECK(identity->renew_time > absl::Now());
   CHECK(identity->renew_time < identity->expire_time);
-  CHECK(f.Open()->ContributionKey(identity->id)->public_key() == f.coordinator.join_keys.front());
+  CHECK(f.Open()->ContributionKey(identity->id)->public_key() == f.coordinator.seen().join_keys.front());
   CHECK(SignIn(*f.Open(), identity->id).ok());
-  CHECK(f.coordinator.signed_in == 1);
+  CHECK(f.coordinator.seen().signed_in == 1);
   CHECK(Entries(f.folder.path() / "pending") == 0);
 }
 
@@ -136,20 +136,21 @@ TEST_CASE("A link for the other program is refused before anything is sent", "[i
       f.Open()->Join(f.coordinator.Link(v1::MEMBER_KIND_PERSON), v1::MEMBER_KIND_AGENT, "0.1.0");
   CHECK(absl::IsInvalidArgument(as_agent.status()));
   CHECK(as_agent.status().message().find("run: federity join") != absl::string_view::npos);
-  CHECK(f.coordinator.join_keys.empty());
+  CHECK(f.coordinator.seen().join_keys.empty());
   CHECK(Entries(f.folder.path() / "pending") == 0);
 }
 
 TEST_CASE("A join that broke after the call is finished with the same keys", "[identity]") {
   Fixture f;
-  f.coordinator.fail_join = absl::InternalError("the answer was lost");
+  f.coordinator.Set(&FakeCoordinator::Behaviour::fail_join, absl::InternalError("the answer was lost"));
   CHECK_FALSE(f.Join().ok());
   CHECK(Entries(f.folder.path() / "pending") == 1);
-  f.coordinator.fail_join = absl::OkStatus();
+  f.coordinator.Set(&FakeCoordinator::Behaviour::fail_join, absl::OkStatus());
   const auto identity = f.Join();
   REQUIRE(identity.ok());
-  REQUIRE(f.coordinator.join_keys.size() == 2);
-  CHECK(f.coordinator.join_keys[0] == f.coordinator.join_keys[1]);
+  const std::vector<std::string> keys = f.coordinator.seen().join_keys;
+  REQUIRE(keys.size() == 2);
+  CHECK(keys[0] == keys[1]);
   CHECK(SignIn(*f.Open(), identity->id).ok());
   CHECK(Entries(f.folder.path() / "pending") == 0);
 }
@@ -169,13 +170,25 @@ TEST_CASE("Joining again with the same link gives the same membership", "[identi
   const auto second = f.Join();
   REQUIRE(second.ok());
   CHECK(second->id == first->id);
-  CHECK(f.coordinator.join_keys.size() == 1);  // nothing was sent
+  CHECK(f.coordinator.seen().join_keys.size() == 1);  // nothing was sent
   CHECK(f.Open()->List()->size() == 1);
+}
+
+TEST_CASE("What is no membership is left alone", "[identity]") {
+  Fixture f;
+  const auto identity = f.Join();
+  REQUIRE(identity.ok());
+  REQUIRE(WriteFileAtomically(f.folder.path() / "identities" / ".DS_Store", "x").ok());
+  REQUIRE(WriteFileAtomically(f.folder.path() / "identities" / "notes.txt", "x").ok());
+  REQUIRE(f.Open()->List().ok());
+  CHECK(f.Open()->List()->size() == 1);
+  CHECK(f.Open()->Get(identity->id)->coordinator_key == f.coordinator.coordinator_key);
+  CHECK(absl::IsNotFound(f.Open()->Get("notes.txt").status()));
 }
 
 TEST_CASE("Keys of a refused link are not kept", "[identity]") {
   Fixture f;
-  f.coordinator.fail_join = Error(v1::ERROR_REASON_INVITATION_EXPIRED, "too late");
+  f.coordinator.Set(&FakeCoordinator::Behaviour::fail_join, Error(v1::ERROR_REASON_INVITATION_EXPIRED, "too late"));
   const auto identity = f.Join();
   CHECK(ReasonOf(identity.status()) == v1::ERROR_REASON_INVITATION_EXPIRED);
   CHECK(Entries(f.folder.path() / "pending") == 0);
@@ -187,7 +200,7 @@ TEST_CASE("A coordinator with another CA is refused", "[identity]") {
   link.ca_fingerprint.bytes[0] ^= 1;
   const auto identity = f.Open()->Join(link, v1::MEMBER_KIND_PERSON, "0.1.0");
   CHECK(absl::IsUnauthenticated(identity.status()));
-  CHECK(f.coordinator.join_keys.empty());
+  CHECK(f.coordinator.seen().join_keys.empty());
 }
 
 TEST_CASE("A member's name can't lead out of the store", "[identity]") {
@@ -195,7 +208,7 @@ TEST_CASE("A member's name can't lead out of the store", "[identity]") {
   for (const std::string hostile :
        {"organizations/st-mary/members/..", "organizations/st-mary/members/../../x",
         "organizations/st-mary/rounds/1", "members/", ""}) {
-    f.coordinator.member_name = hostile.empty() ? " " : hostile;
+    f.coordinator.Set(&FakeCoordinator::Behaviour::member_name, hostile.empty() ? " " : hostile);
     const auto identity = f.Join();
     INFO(hostile);
     CHECK(absl::IsInvalidArgument(identity.status()));
@@ -209,18 +222,18 @@ TEST_CASE("A certificate is renewed at half its life, key and chain at once", "[
   REQUIRE(identity.ok());
   const std::string before = Read(f.Home() / "tls.pem");
   CHECK(SignIn(*f.Open(), identity->id).ok());
-  CHECK(f.coordinator.renewals == 0);
+  CHECK(f.coordinator.seen().renewals == 0);
   CHECK(Read(f.Home() / "tls.pem") == before);
 
   f.clock.now = identity->renew_time + absl::Seconds(1);
-  f.coordinator.lifetime = absl::Hours(20);
+  f.coordinator.Set(&FakeCoordinator::Behaviour::lifetime, absl::Hours(20));
   CHECK(SignIn(*f.Open(), identity->id).ok());
-  CHECK(f.coordinator.renewals == 1);
+  CHECK(f.coordinator.seen().renewals == 1);
   CHECK(Read(f.Home() / "tls.pem") != before);
   CHECK(f.Open()->List()->front().expire_time > identity->expire_time);
   // Not due again.
   CHECK(SignIn(*f.Open(), identity->id).ok());
-  CHECK(f.coordinator.renewals == 1);
+  CHECK(f.coordinator.seen().renewals == 1);
 }
 
 TEST_CASE("A failed renewal leaves the old certificate as it was", "[identity]") {
@@ -228,7 +241,7 @@ TEST_CASE("A failed renewal leaves the old certificate as it was", "[identity]")
   const auto identity = f.Join();
   REQUIRE(identity.ok());
   const std::string before = Read(f.Home() / "tls.pem");
-  f.coordinator.fail_renewal = absl::InternalError("no");
+  f.coordinator.Set(&FakeCoordinator::Behaviour::fail_renewal, absl::InternalError("no"));
   f.clock.now = identity->renew_time + absl::Seconds(1);
   CHECK(SignIn(*f.Open(), identity->id).ok());  // still good
   CHECK(Read(f.Home() / "tls.pem") == before);
@@ -239,9 +252,9 @@ TEST_CASE("A failed renewal leaves the old certificate as it was", "[identity]")
   CHECK(channel.status().message().find("renewing") != absl::string_view::npos);
 
   // A year later it comes back by itself.
-  f.coordinator.fail_renewal = absl::OkStatus();
+  f.coordinator.Set(&FakeCoordinator::Behaviour::fail_renewal, absl::OkStatus());
   CHECK(SignIn(*f.Open(), identity->id).ok());
-  CHECK(f.coordinator.renewals == 1);
+  CHECK(f.coordinator.seen().renewals == 1);
 }
 
 TEST_CASE("A lost or damaged certificate is renewed with the contribution key", "[identity]") {
@@ -255,7 +268,7 @@ TEST_CASE("A lost or damaged certificate is renewed with the contribution key", 
   }
   SECTION("garbage") { REQUIRE(WriteFileAtomically(f.Home() / "tls.pem", "\x00\xff").ok()); }
   CHECK(SignIn(*f.Open(), identity->id).ok());
-  CHECK(f.coordinator.renewals == 1);
+  CHECK(f.coordinator.seen().renewals == 1);
 }
 
 TEST_CASE("A damaged identity is named, not guessed", "[identity]") {

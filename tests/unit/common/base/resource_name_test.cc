@@ -17,7 +17,12 @@ TEST_CASE("Identifiers", "[base]") {
 
 TEST_CASE("Display names become identifiers", "[base]") {
   CHECK(IdentifierFromDisplayName("St. Luke's") == "st-luke-s");
-  CHECK(IdentifierFromDisplayName("  Klinikum  Süd ") == "klinikum-s-d");
+  CHECK(IdentifierFromDisplayName("  Klinikum  Süd ") == "klinikum-sued");
+  CHECK(IdentifierFromDisplayName("SÖD – Großklinik") == "soed-grossklinik");
+  CHECK(IdentifierFromDisplayName("Hôpital de l’Étoile") == "hopital-de-l-etoile");
+  CHECK(IdentifierFromDisplayName("Łódź") == "141od17a");  // ó is Latin-1
+  CHECK(IdentifierFromDisplayName("北京") == "53174eac");
+  CHECK(IdentifierFromDisplayName("a\xff" "b") == "a-b");
   CHECK(IdentifierFromDisplayName("!?") == "");
   // Two long names stay two, and are no identifiers.
   const std::string first = IdentifierFromDisplayName(std::string(62, 'a') + " " + "north");

@@ -145,7 +145,7 @@ TEST_CASE("seccomp binds threads that ran before") {
   if (!Skipped(status)) RequireExit(status, 0);
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they map terabytes
+#ifndef FEDERITY_SANITIZED  // they map terabytes
 TEST_CASE("Memory is limited beyond what libraries map") {
   const int status = InChild([] {
     if (!LimitResources({.memory_bytes = 256 << 20}, Profile::kCpu).active) return 1;
