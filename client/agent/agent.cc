@@ -180,7 +180,7 @@ void Agent::Reconcile() {
         context_, identity,
         Watcher::Events{.on_work = [this](Work work) { Accept(std::move(work)); },
                         .on_cancelled =
-                            [this](std::string key, std::string reason) {
+                            [this](const std::string& key, const std::string& reason) {
                               progress_.Untrack(key);
                               queue_.Cancel(key, Cause::kUnwanted, reason);
                             }});

@@ -14,7 +14,9 @@
 #include "common/base/status_macros.h"
 #include "common/log/log.h"
 #include "server/app/administrator_link.h"
+#include "server/app/command_database.h"
 #include "server/app/key_file.h"
+#include "server/app/operations.h"
 #include "server/app/periodic_task.h"
 #include "server/app/rpc_server.h"
 #include "server/app/server_credentials.h"
@@ -57,17 +59,6 @@ std::vector<std::string> CertificateHosts(const std::string& public_address,
   hosts.insert(ParseHostPort(public_address)->host);
   if (listen.host != "::" && listen.host != "0.0.0.0") hosts.insert(listen.host);
   return {hosts.begin(), hosts.end()};
-}
-
-// Whether the database holds secrets that a key file wraps.
-absl::StatusOr<bool> HasSecrets(store::Database& database) {
-  bool has = false;
-  FEDERITY_RETURN_IF_ERROR(database.RunInTransaction([&](store::Transaction& t) -> absl::Status {
-    FEDERITY_ASSIGN_OR_RETURN(const auto row, t.QueryOptional("SELECT 1 FROM coordinator"));
-    has = row.has_value();
-    return absl::OkStatus();
-  }));
-  return has;
 }
 
 class AppImpl final : public App {
@@ -131,6 +122,7 @@ class AppImpl final : public App {
   absl::Status OpenDirectory() {
     FEDERITY_RETURN_IF_ERROR(MakeDirectories(config_.data_directory, 0700));
     FEDERITY_ASSIGN_OR_RETURN(lock_, LockFile(config_.data_directory / "lock"));
+    FEDERITY_RETURN_IF_ERROR(CheckRestored(config_.data_directory));
     unlink(PortFile().c_str());  // of a run that was killed
     return absl::OkStatus();
   }
@@ -150,6 +142,9 @@ class AppImpl final : public App {
 
   absl::Status OpenKeys() {
     FEDERITY_ASSIGN_OR_RETURN(const bool has_secrets, HasSecrets(*database_));
+    if (has_secrets) {
+      FEDERITY_RETURN_IF_ERROR(FinishKeyRotation(config_.key_file, *database_, clock_).status());
+    }
     FEDERITY_ASSIGN_OR_RETURN(key_file_, LoadKeyFile(config_.key_file, !has_secrets));
     auto authority = membership::CertificateAuthority::LoadOrCreate(*database_, key_file_, clock_);
     if (!authority.ok()) return Annotate(authority.status(), config_.key_file.string());
@@ -236,18 +231,6 @@ absl::StatusOr<std::string> LinkAddress(const ServerConfig& config) {
       "; give the data directory that `federity-server run` uses, or --public HOST:PORT"));
 }
 
-// Whether the key file is there and this database's.
-absl::Status CheckKeyFile(const ServerConfig& config, store::Database& database,
-                          const Clock& clock) {
-  FEDERITY_ASSIGN_OR_RETURN(const bool has_secrets, HasSecrets(database));
-  if (!has_secrets) return absl::OkStatus();  // nor anything that a link could open
-  FEDERITY_ASSIGN_OR_RETURN(const crypto::Secret key_file,
-                            LoadKeyFile(config.key_file, /*may_create=*/false));
-  const absl::Status opened =
-      membership::CertificateAuthority::LoadOrCreate(database, key_file, clock).status();
-  return opened.ok() ? opened : Annotate(opened, config.key_file.string());
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<App>> App::Start(ServerConfig config, const Clock& clock) {
@@ -259,32 +242,11 @@ absl::StatusOr<std::unique_ptr<App>> App::Start(ServerConfig config, const Clock
 absl::StatusOr<std::string> MakeLink(const ServerConfig& config, const std::string& organization,
                                      const Clock& clock) {
   FEDERITY_ASSIGN_OR_RETURN(const std::string address, LinkAddress(config));
-  std::string url = config.database_url;
-  FileDescriptor lock;
-  std::unique_ptr<EmbeddedPostgres> postgres;
-  if (url.empty()) {
-    std::error_code error;
-    if (!fs::exists(config.data_directory / "postgres", error)) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(config.data_directory.string(),
-                       " has no embedded database; give --config with its database.url"));
-    }
-    // The running coordinator's database, or one for this moment.
-    if (auto running = EmbeddedPostgres::FindRunning(config.data_directory); running.ok()) {
-      url = *std::move(running);
-    } else {
-      FEDERITY_ASSIGN_OR_RETURN(lock, LockFile(config.data_directory / "lock"));
-      FEDERITY_ASSIGN_OR_RETURN(postgres,
-                                EmbeddedPostgres::Start({.directory = config.data_directory}));
-      url = postgres->url();
-    }
-  }
-  FEDERITY_ASSIGN_OR_RETURN(const std::unique_ptr<store::Database> database,
-                            store::Database::Connect({.url = url, .max_connections = 2}));
-  FEDERITY_RETURN_IF_ERROR(store::Migrate(*database));
-  if (organization.empty()) return MakeAdministratorLink(*database, address, clock.Now());
-  FEDERITY_RETURN_IF_ERROR(CheckKeyFile(config, *database, clock));
-  return MakeOwnerLink(*database, organization, address, clock.Now());
+  FEDERITY_ASSIGN_OR_RETURN(const CommandDatabase opened,
+                            OpenCommandDatabase(config, Coordinator::kMayRun));
+  if (organization.empty()) return MakeAdministratorLink(*opened.database, address, clock.Now());
+  FEDERITY_RETURN_IF_ERROR(OpenKeyFile(config, *opened.database, clock).status());
+  return MakeOwnerLink(*opened.database, organization, address, clock.Now());
 }
 
 }  // namespace federity::app

@@ -2,19 +2,26 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
 #include "common/crypto/aead.h"
 #include "common/log/log.h"
+#include "server/membership/certificate_authority.h"
 
 namespace federity::app {
 namespace {
 
-absl::StatusOr<crypto::Secret> MakeKeyFile(const std::filesystem::path& path) {
+namespace fs = std::filesystem;
+
+fs::path NewFile(fs::path path) { return path += ".new"; }
+
+absl::StatusOr<crypto::Secret> MakeKeyFile(const fs::path& path) {
   crypto::Secret key = crypto::RandomSecret(crypto::kAeadKeySize);
   FEDERITY_RETURN_IF_ERROR(MakeDirectories(path.parent_path()));
   FEDERITY_RETURN_IF_ERROR(WriteFileAtomically(path, key.view(), 0600));
@@ -23,9 +30,15 @@ absl::StatusOr<crypto::Secret> MakeKeyFile(const std::filesystem::path& path) {
   return key;
 }
 
+// REQUIRES: the database holds secrets.
+bool Opens(const fs::path& path, store::Database& database, const Clock& clock) {
+  const absl::StatusOr<crypto::Secret> key = LoadKeyFile(path, /*may_create=*/false);
+  return key.ok() && membership::CertificateAuthority::LoadOrCreate(database, *key, clock).ok();
+}
+
 }  // namespace
 
-absl::StatusOr<crypto::Secret> LoadKeyFile(const std::filesystem::path& path, bool may_create) {
+absl::StatusOr<crypto::Secret> LoadKeyFile(const fs::path& path, bool may_create) {
   const absl::StatusOr<FileDescriptor> file = OpenFile(path, O_RDONLY);
   if (absl::IsNotFound(file.status()) && may_create) return MakeKeyFile(path);
   if (absl::IsNotFound(file.status())) {
@@ -52,6 +65,33 @@ absl::StatusOr<crypto::Secret> LoadKeyFile(const std::filesystem::path& path, bo
   crypto::Secret key(bytes);
   explicit_bzero(bytes.data(), bytes.size());
   return key;
+}
+
+absl::Status WriteNewKeyFile(const fs::path& path, const crypto::Secret& key) {
+  return WriteFileAtomically(NewFile(path), key.view(), 0600);
+}
+
+absl::StatusOr<std::optional<fs::path>> FinishKeyRotation(const fs::path& path,
+                                                          store::Database& database,
+                                                          const Clock& clock) {
+  std::error_code error;
+  if (!fs::exists(NewFile(path), error)) return std::nullopt;
+  if (!Opens(NewFile(path), database, clock)) {
+    // The database may be out of reach: only what is certainly of no use goes.
+    if (Opens(path, database, clock)) fs::remove(NewFile(path), error);
+    return std::nullopt;
+  }
+  fs::path kept = path;
+  kept += absl::FormatTime(".old-%Y%m%dT%H%M%SZ", clock.Now(), absl::UTCTimeZone());
+  // Not a rename: KEY is there at every moment, the old one or the new one.
+  if (fs::exists(path, error) && ::link(path.c_str(), kept.c_str()) != 0 && errno != EEXIST) {
+    return ErrnoStatus(errno, kept.string());
+  }
+  fs::rename(NewFile(path), path, error);
+  if (error) return ErrnoStatus(error.value(), path.string());
+  FEDERITY_RETURN_IF_ERROR(SyncDirectory(path.parent_path()));
+  log::Info("the key file was changed", {{"path", path.string()}, {"old", kept.string()}});
+  return kept;
 }
 
 }  // namespace federity::app

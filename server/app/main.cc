@@ -4,7 +4,9 @@
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <string>
 
 #include "common/base/allocator.h"
@@ -15,6 +17,7 @@
 #include "common/log/log.h"
 #include "server/app/app.h"
 #include "server/app/config.h"
+#include "server/app/operations.h"
 
 namespace federity::app {
 namespace {
@@ -29,6 +32,8 @@ struct Flags {
   std::string listen;
   std::string database_url;
   std::string organization;  // of link
+  std::string to;            // of backup
+  std::string from;          // of restore
 };
 
 absl::StatusOr<ServerConfig> LoadConfig(const Flags& flags) {
@@ -103,6 +108,57 @@ int CheckConfig(const Flags& flags) {
   return 0;
 }
 
+// A line now and then: backups run from timers, and their output is mailed.
+maintenance::Progress ShowProgress() {
+  return [next = int64_t{0}](int64_t done, int64_t of) mutable {
+    if (done < next && done != of) return;
+    next = done + std::max<int64_t>(1, of / 10);
+    std::fprintf(stderr, "%lld of %lld blobs\n", static_cast<long long>(done),
+                 static_cast<long long>(of));
+  };
+}
+
+int Backup(const Flags& flags) {
+  const absl::StatusOr<ServerConfig> config = LoadConfig(flags);
+  if (!config.ok()) return Fail(config.status());
+  log::Initialise("federity-server", log::Level::kWarning);
+  const auto report = BackupCoordinator(*config, flags.to, Clock::System(), ShowProgress());
+  if (!report.ok()) return Fail(report.status());
+  std::printf("%s: %lld blobs, %.1f MB with the database. The key file %s is not in it; keep it "
+              "elsewhere.\n",
+              flags.to.c_str(), static_cast<long long>(report->blobs),
+              static_cast<double>(report->bytes) / 1e6, config->key_file.c_str());
+  for (const std::string& missing : report->missing) {
+    std::fprintf(stderr, "federity-server: the blob folder lacks %s\n", missing.c_str());
+  }
+  return report->missing.empty() ? 0 : 1;
+}
+
+int Restore(const Flags& flags) {
+  const absl::StatusOr<ServerConfig> config = LoadConfig(flags);
+  if (!config.ok()) return Fail(config.status());
+  log::Initialise("federity-server", log::Level::kWarning);
+  const auto manifest = RestoreCoordinator(*config, flags.from, Clock::System(), ShowProgress());
+  if (!manifest.ok()) return Fail(manifest.status());
+  std::printf("%s is the coordinator of %s again. Members that were removed and invitations that "
+              "were revoked since then are back: look through them.\n",
+              config->data_directory.c_str(),
+              absl::FormatTime(absl::RFC3339_sec, manifest->created, absl::UTCTimeZone()).c_str());
+  return 0;
+}
+
+int RotateKeyFile(const Flags& flags) {
+  const absl::StatusOr<ServerConfig> config = LoadConfig(flags);
+  if (!config.ok()) return Fail(config.status());
+  log::Initialise("federity-server", log::Level::kWarning);
+  const absl::StatusOr<std::filesystem::path> kept = RotateKey(*config, Clock::System());
+  if (!kept.ok()) return Fail(kept.status());
+  std::printf("%s is new: back it up. Backups that exist need the old one, %s; delete it when none "
+              "does.\n",
+              config->key_file.c_str(), kept->c_str());
+  return 0;
+}
+
 void AddFlags(CLI::App* command, Flags& flags) {
   command->add_option("--config", flags.config, "Configuration file (deploy/config/server.toml)");
   command->add_option("--data-dir", flags.data_directory, "Folder that holds all state");
@@ -132,8 +188,21 @@ int main(int argc, char** argv) {
                    "Make an owner of this organisation instead: where its owners lost their keys");
   CLI::App* check = cli.add_subcommand("check-config", "Check a configuration and exit");
   AddFlags(check, flags);
+  CLI::App* backup = cli.add_subcommand("backup", "Copy the coordinator, running or not");
+  AddFlags(backup, flags);
+  backup->add_option("--to", flags.to, "New folder for the copy")->required();
+  CLI::App* restore = cli.add_subcommand("restore", "Make a coordinator of a backup");
+  AddFlags(restore, flags);
+  restore->add_option("--from", flags.from, "Folder that `backup` made")->required();
+  CLI::App* key = cli.add_subcommand("key", "The key file")->require_subcommand(1);
+  CLI::App* rotate = key->add_subcommand(
+      "rotate", "Make a new key file and seal all secrets by it; stop the coordinator first");
+  AddFlags(rotate, flags);
   CLI11_PARSE(cli, argc, argv);
   if (run->parsed()) return Run(flags);
   if (link->parsed()) return Link(flags);
+  if (backup->parsed()) return Backup(flags);
+  if (restore->parsed()) return Restore(flags);
+  if (rotate->parsed()) return RotateKeyFile(flags);
   return CheckConfig(flags);
 }

@@ -69,6 +69,12 @@ class DirectoryBlobStore final : public BlobStore {
     return FileBlobReader::Open(Sealed(repository) / address.Hex(), address, key);
   }
 
+  absl::StatusOr<fs::path> SealedFile(std::string_view repository,
+                                      const crypto::Digest& address) const override {
+    FEDERITY_RETURN_IF_ERROR(CheckUuid(repository));
+    return Sealed(repository) / address.Hex();
+  }
+
   bool Exists(std::string_view repository, const crypto::Digest& address) const override {
     std::error_code error;
     return CheckUuid(repository).ok() &&

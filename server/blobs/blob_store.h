@@ -77,6 +77,10 @@ class BlobStore {
   virtual absl::StatusOr<std::unique_ptr<BlobReader>> OpenReader(std::string_view repository,
                                                                  const crypto::Digest& address,
                                                                  const crypto::Secret& key) = 0;
+  // Where the encrypted file of a sealed blob lies, whether it is there or not: for
+  // backups, which copy it as it is. INVALID_ARGUMENT for what is no UUID.
+  virtual absl::StatusOr<std::filesystem::path> SealedFile(std::string_view repository,
+                                                           const crypto::Digest& address) const = 0;
   virtual bool Exists(std::string_view repository, const crypto::Digest& address) const = 0;
   // Plaintext bytes in the whole frames of a partial blob, by its file's size
   // alone; 0 if there is none.

@@ -116,7 +116,11 @@ absl::StatusOr<pid_t> StartProgram(const ProgramSpec& spec) {
   std::string path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
   std::string home = "HOME=/nonexistent";
   std::string locale = "LC_ALL=C";
-  char* const envp[] = {path.data(), home.data(), locale.data(), nullptr};
+  std::vector<char*> envp = {path.data(), home.data(), locale.data()};
+  for (const std::string& setting : spec.environment) {
+    envp.push_back(const_cast<char*>(setting.c_str()));
+  }
+  envp.push_back(nullptr);
 
   FEDERITY_ASSIGN_OR_RETURN(const FileDescriptor null, OpenFile("/dev/null", O_RDWR));
   int ends[2];
@@ -125,7 +129,7 @@ absl::StatusOr<pid_t> StartProgram(const ProgramSpec& spec) {
   FileDescriptor write_end(ends[1]);
   const pid_t pid = fork();
   if (pid < 0) return ErrnoStatus(errno, "fork");
-  if (pid == 0) BecomeProgram(spec, argv.data(), envp, null.get(), write_end.get());
+  if (pid == 0) BecomeProgram(spec, argv.data(), envp.data(), null.get(), write_end.get());
   write_end = FileDescriptor();
   ChildError error;
   ssize_t got;

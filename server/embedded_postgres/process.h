@@ -32,6 +32,7 @@ struct ProgramSpec {
   SystemUser user;                     // dropped to if we are root
   std::filesystem::path directory = "/";
   int output = -1;  // standard output and error; -1: nowhere
+  std::vector<std::string> environment = {};  // "NAME=value", beside the small one
 };
 
 // The pid of the started program. PERMISSION_DENIED where the user can't enter

@@ -1,6 +1,7 @@
 #include "server/repositories/garbage.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,16 @@ absl::StatusOr<absl::flat_hash_set<std::string>> SelectSet(store::Transaction& t
   absl::flat_hash_set<std::string> set;
   for (const store::Row& row : rows) set.insert(row.Text(0));
   return set;
+}
+
+// Whether a backup copies blobs. The lock makes HoldCollection wait for a
+// collector that began before it.
+absl::StatusOr<bool> IsHeld(store::Transaction& transaction, absl::Time now) {
+  FEDERITY_ASSIGN_OR_RETURN(
+      const std::optional<store::Row> row,
+      transaction.QueryOptional("SELECT collect_after > $1 FROM coordinator FOR SHARE",
+                                store::Params().Time(now)));
+  return row.has_value() && !row->IsNull(0) && row->Bool(0);
 }
 
 absl::Status CollectBlobs(store::Transaction& transaction, blobs::BlobStore& store,
@@ -102,6 +113,8 @@ absl::StatusOr<GarbageReport> CollectGarbage(store::Database& database, blobs::B
     absl::Status status =
         database.RunInTransaction([&](store::Transaction& transaction) -> absl::Status {
           here = GarbageReport{};
+          FEDERITY_ASSIGN_OR_RETURN(const bool held, IsHeld(transaction, now));
+          if (held) return absl::OkStatus();
           // Against this lock every new reference waits: rows that refer to the
           // repository take its key share, and SealUpload takes it before it
           // renames.
@@ -129,6 +142,14 @@ absl::StatusOr<GarbageReport> CollectGarbage(store::Database& database, blobs::B
     FEDERITY_RETURN_IF_ERROR(blobs.DeleteRepository(repository));
   }
   return report;
+}
+
+absl::Status HoldCollection(store::Transaction& transaction, absl::Time until) {
+  std::optional<absl::Time> held;
+  if (until != absl::InfinitePast()) held = until;
+  return transaction
+      .Execute("UPDATE coordinator SET collect_after = $1", store::Params().OptionalTime(held))
+      .status();
 }
 
 }  // namespace federity::repositories

@@ -23,6 +23,11 @@ struct GarbageReport {
 absl::StatusOr<GarbageReport> CollectGarbage(store::Database& database, blobs::BlobStore& blobs,
                                              absl::Time now);
 
+// Nothing is collected before `until`, on any replica, from the moment that the
+// transaction commits: a backup copies what the database names. Renewed or ended
+// by another call; InfinitePast ends it.
+absl::Status HoldCollection(store::Transaction& transaction, absl::Time until);
+
 }  // namespace federity::repositories
 
 #endif  // FEDERITY_SERVER_REPOSITORIES_GARBAGE_H_

@@ -174,6 +174,26 @@ absl::StatusOr<crypto::Secret> BlobKey(store::Transaction& transaction, std::str
   return crypto::UnwrapSecret(key_file, KeyLabel(repository), row->Bytes(0));
 }
 
+absl::Status RewrapBlobKeys(store::Transaction& transaction, const crypto::Secret& old_key_file,
+                            const crypto::Secret& new_key_file) {
+  FEDERITY_ASSIGN_OR_RETURN(
+      const store::Rows rows,
+      transaction.Execute("SELECT id, blob_key_wrapped FROM repositories WHERE "
+                          "blob_key_wrapped IS NOT NULL FOR UPDATE"));
+  for (const store::Row& row : rows) {
+    const std::string label = KeyLabel(row.Text(0));
+    FEDERITY_ASSIGN_OR_RETURN(const crypto::Secret key,
+                              crypto::UnwrapSecret(old_key_file, label, row.Bytes(1)));
+    FEDERITY_RETURN_IF_ERROR(
+        transaction
+            .Execute("UPDATE repositories SET blob_key_wrapped = $2 WHERE id = $1",
+                     store::Params().Text(row.Text(0)).Bytes(
+                         crypto::WrapSecret(new_key_file, label, key)))
+            .status());
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckNoRoundRuns(store::Transaction& transaction, std::string_view repository) {
   FEDERITY_ASSIGN_OR_RETURN(
       std::optional<store::Row> row,

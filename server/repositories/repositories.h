@@ -76,6 +76,10 @@ absl::Status DeleteRepository(store::Transaction& transaction, std::string_view 
 absl::StatusOr<crypto::Secret> BlobKey(store::Transaction& transaction, std::string_view repository,
                                        const crypto::Secret& key_file);
 
+// Seals every repository's key by another key file; blobs stay as they are.
+absl::Status RewrapBlobKeys(store::Transaction& transaction, const crypto::Secret& old_key_file,
+                            const crypto::Secret& new_key_file);
+
 // ROUND_IN_PROGRESS while a round recruits, trains or merges.
 absl::Status CheckNoRoundRuns(store::Transaction& transaction, std::string_view repository);
 

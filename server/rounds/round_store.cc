@@ -239,6 +239,18 @@ absl::Status MoveRound(store::Transaction& transaction, RoundRow& round, RoundEv
   return transaction.Notify(kRoundsTopic);
 }
 
+absl::Status FailRunningRounds(store::Transaction& transaction, RoundEvent event,
+                               const TransitionFacts& facts, absl::Time now) {
+  FEDERITY_ASSIGN_OR_RETURN(
+      const store::Rows rows,
+      transaction.Execute(StrCat(kSelectRounds, "WHERE r.ended_at IS NULL FOR UPDATE OF r")));
+  for (const store::Row& row : rows) {
+    RoundRow round = ReadRound(row);
+    FEDERITY_RETURN_IF_ERROR(MoveRound(transaction, round, event, facts, now));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status MoveContribution(store::Transaction& transaction, const RoundRow& round,
                               ContributionRow& contribution, ContributionEvent event,
                               ErrorReason reason, std::string_view words, absl::Time now) {

@@ -122,6 +122,10 @@ struct TransitionFacts {
 absl::Status MoveRound(store::Transaction& transaction, RoundRow& round, RoundEvent event,
                        const TransitionFacts& facts, absl::Time now);
 
+// Fails every round that runs, with this event.
+absl::Status FailRunningRounds(store::Transaction& transaction, RoundEvent event,
+                               const TransitionFacts& facts, absl::Time now);
+
 // Moves one contribution; REQUIRES: its round is locked. ROUND_STATE if the
 // table has no such step. Wakes watchers and, where the round waits for it, the
 // machine.

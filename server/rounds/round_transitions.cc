@@ -13,14 +13,17 @@ constexpr RoundTransition kRoundTransitions[] = {
     {v1::Round::RECRUITING, RoundEvent::kTooFew, v1::Round::FAILED},
     {v1::Round::RECRUITING, RoundEvent::kRefused, v1::Round::FAILED},
     {v1::Round::RECRUITING, RoundEvent::kCancelled, v1::Round::CANCELLED},
+    {v1::Round::RECRUITING, RoundEvent::kRestored, v1::Round::FAILED},
     {v1::Round::TRAINING, RoundEvent::kClosed, v1::Round::MERGING},
     {v1::Round::TRAINING, RoundEvent::kTooFew, v1::Round::FAILED},
     {v1::Round::TRAINING, RoundEvent::kCancelled, v1::Round::CANCELLED},
+    {v1::Round::TRAINING, RoundEvent::kRestored, v1::Round::FAILED},
     {v1::Round::MERGING, RoundEvent::kMerged, v1::Round::COMMITTED},
     // A member was removed after the close.
     {v1::Round::MERGING, RoundEvent::kTooFew, v1::Round::FAILED},
     {v1::Round::MERGING, RoundEvent::kRefused, v1::Round::FAILED},
     {v1::Round::MERGING, RoundEvent::kCancelled, v1::Round::CANCELLED},
+    {v1::Round::MERGING, RoundEvent::kRestored, v1::Round::FAILED},
 };
 
 struct ContributionTransition {

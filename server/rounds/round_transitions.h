@@ -19,6 +19,7 @@ enum class RoundEvent {
   kClosed,       // everybody answered, the target is reached, or the deadline passed
   kMerged,       // the new commit exists
   kCancelled,    // a maintainer ended it
+  kRestored,     // the coordinator came back from a backup that was made while it ran
 };
 
 // The state that follows; nullopt where the event is not allowed.

@@ -393,4 +393,38 @@ absl::StatusOr<std::optional<absl::Time>> NextDue(store::Transaction& transactio
   return row.OptionalTime(0);
 }
 
+absl::Status FailRuns(store::Transaction& transaction, std::string_view failure, absl::Time now) {
+  FEDERITY_ASSIGN_OR_RETURN(
+      const store::Rows rows,
+      transaction.Execute(StrCat(kSelectRuns, "WHERE s.state = 1 FOR UPDATE OF s")));
+  for (const store::Row& row : rows) {
+    FEDERITY_RETURN_IF_ERROR(EndRun(transaction, ReadRun(row), std::nullopt, failure, "", now));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RewrapSums(store::Transaction& transaction, const crypto::Secret& old_key_file,
+                        const crypto::Secret& new_key_file) {
+  FEDERITY_ASSIGN_OR_RETURN(
+      const store::Rows rows,
+      transaction.Execute("SELECT repository, run, member, sums FROM statistics_answers WHERE "
+                          "sums IS NOT NULL FOR UPDATE"));
+  for (const store::Row& row : rows) {
+    const std::string label = SumsLabel(row.Text(0), row.Int(1), row.Text(2));
+    FEDERITY_ASSIGN_OR_RETURN(const crypto::Secret sums,
+                              crypto::UnwrapSecret(old_key_file, label, row.Bytes(3)));
+    FEDERITY_RETURN_IF_ERROR(
+        transaction
+            .Execute("UPDATE statistics_answers SET sums = $4 WHERE repository = $1 AND run = $2 "
+                     "AND member = $3",
+                     store::Params()
+                         .Text(row.Text(0))
+                         .Int(row.Int(1))
+                         .Text(row.Text(2))
+                         .Bytes(crypto::WrapSecret(new_key_file, label, sums)))
+            .status());
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace federity::statistics

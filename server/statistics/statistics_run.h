@@ -96,6 +96,13 @@ absl::StatusOr<bool> StepRun(store::Transaction& transaction, const Recruit& rec
 // When StepRun must look next; nullopt: nothing collects.
 absl::StatusOr<std::optional<absl::Time>> NextDue(store::Transaction& transaction);
 
+// Ends every run that is not over as failed, for this reason.
+absl::Status FailRuns(store::Transaction& transaction, std::string_view failure, absl::Time now);
+
+// Seals the sums that are kept by another key file.
+absl::Status RewrapSums(store::Transaction& transaction, const crypto::Secret& old_key_file,
+                        const crypto::Secret& new_key_file);
+
 }  // namespace federity::statistics
 
 #endif  // FEDERITY_SERVER_STATISTICS_STATISTICS_RUN_H_

@@ -163,7 +163,8 @@ class PooledDatabase : public Database {
   absl::Status Begin() {
     FEDERITY_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, Acquire());
     Release(std::move(session), /*broken=*/false);
-    notifier_ = std::make_unique<Notifier>(options_.url, options_.poll_interval);
+    notifier_ = std::make_unique<Notifier>(options_.url, options_.application,
+                                           options_.poll_interval);
     return absl::OkStatus();
   }
 
@@ -205,7 +206,7 @@ class PooledDatabase : public Database {
     }
     auto session = std::make_unique<Session>();
     try {
-      session->connection = OpenConnection(options_.url);
+      session->connection = OpenConnection(options_.url, options_.application);
     } catch (const std::exception& e) {
       absl::MutexLock lock(&mu_);
       --open_;

@@ -87,6 +87,9 @@ class Subscription {
   virtual ~Subscription() = default;
 };
 
+// What PostgreSQL calls the sessions of a coordinator that serves.
+inline constexpr char kServingApplication[] = "federity-server";
+
 // A pool of connections. Thread-safe.
 class Database {
  public:
@@ -95,6 +98,7 @@ class Database {
     int max_connections = 8;
     absl::Duration acquire_timeout = absl::Seconds(10);
     absl::Duration poll_interval = absl::Seconds(30);
+    std::string application = kServingApplication;
   };
   // Connects once, to see that it works. UNAVAILABLE with the driver's message.
   static absl::StatusOr<std::unique_ptr<Database>> Connect(Options options);
@@ -118,6 +122,9 @@ class Database {
 // is newer than this program or an applied migration's checksum differs.
 absl::Status Migrate(Database& database);
 int SchemaVersion();
+// Changes nothing: FAILED_PRECONDITION unless the database has exactly this
+// program's schema.
+absl::Status CheckSchema(Database& database);
 
 }  // namespace federity::store
 

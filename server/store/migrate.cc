@@ -85,6 +85,21 @@ absl::Status Migrate(Database& database) {
   return absl::OkStatus();
 }
 
+absl::Status CheckSchema(Database& database) {
+  return database.RunInTransaction([](Transaction& transaction) -> absl::Status {
+    FEDERITY_ASSIGN_OR_RETURN(
+        const Row row,
+        transaction.QueryOne("SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND "
+                             "tablename = 'schema_migrations'"));
+    size_t applied = 0;
+    if (row.Int(0) != 0) FEDERITY_ASSIGN_OR_RETURN(applied, CheckApplied(transaction));
+    if (applied == EmbeddedMigrations().size()) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        StrCat("the database has schema version ", applied, ", this program ", SchemaVersion(),
+               "; start the coordinator once with this program, which brings it up"));
+  });
+}
+
 int SchemaVersion() { return EmbeddedMigrations().back().version; }
 
 }  // namespace federity::store

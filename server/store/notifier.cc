@@ -51,8 +51,9 @@ class Notifier::Handle : public Subscription {
   const std::shared_ptr<Entry> entry_;
 };
 
-Notifier::Notifier(std::string url, absl::Duration poll_interval)
+Notifier::Notifier(std::string url, std::string application, absl::Duration poll_interval)
     : url_(std::move(url)),
+      application_(std::move(application)),
       poll_interval_(poll_interval),
       stop_event_(eventfd(0, EFD_CLOEXEC)),
       thread_([this] { Run(); }) {}
@@ -121,7 +122,7 @@ bool Notifier::Wait(int socket, absl::Duration timeout) {
 }
 
 void Notifier::Listen() {
-  const std::unique_ptr<pqxx::connection> connection = OpenConnection(url_);
+  const std::unique_ptr<pqxx::connection> connection = OpenConnection(url_, application_);
   Receiver receiver(*connection);
   CallAll();
   absl::Time next_poll = absl::Now() + poll_interval_;

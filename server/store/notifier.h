@@ -25,7 +25,7 @@ class Notifier {
   // The channel that Transaction::Notify uses.
   static constexpr const char* kChannel = "federity";
 
-  Notifier(std::string url, absl::Duration poll_interval);
+  Notifier(std::string url, std::string application, absl::Duration poll_interval);
   ~Notifier();
   Notifier(const Notifier&) = delete;
   Notifier& operator=(const Notifier&) = delete;
@@ -47,6 +47,7 @@ class Notifier {
   void RunCallback(Entry& entry);
 
   const std::string url_;
+  const std::string application_;
   const absl::Duration poll_interval_;
   FileDescriptor stop_event_;
   absl::Mutex mu_;

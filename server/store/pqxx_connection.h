@@ -14,7 +14,8 @@ namespace federity::store {
 // A connection with the session settings that the value codec relies on. 6.4
 // reconnects by itself and then restores settings made through set_variable.
 // Throws pqxx::broken_connection.
-inline std::unique_ptr<pqxx::connection> OpenConnection(const std::string& url) {
+inline std::unique_ptr<pqxx::connection> OpenConnection(const std::string& url,
+                                                        const std::string& application) {
   auto connection = std::make_unique<pqxx::connection>(url);
   const auto set = [&](const std::string& name, const std::string& value) {
 #if PQXX_VERSION_MAJOR >= 7
@@ -28,7 +29,7 @@ inline std::unique_ptr<pqxx::connection> OpenConnection(const std::string& url) 
   set("DateStyle", "ISO, YMD");
   set("bytea_output", "hex");
   set("client_min_messages", "error");
-  set("application_name", "federity-server");
+  set("application_name", application);
   // A stuck statement or a process that stopped within a transaction must not
   // hold locks for ever.
   set("statement_timeout", "60s");

@@ -71,6 +71,9 @@ const Allowed& AllowedServer() {
       {"server/api",
        {"server/store", "server/blobs", "server/audit", "server/membership", "server/repositories",
         "server/statistics", "server/rounds"}},
+      {"server/maintenance",
+       {"server/store", "server/blobs", "server/embedded_postgres", "server/audit",
+        "server/membership", "server/repositories", "server/statistics", "server/rounds"}},
       {"server/app", {"server"}},
   };
   return kAllowed;

@@ -9,7 +9,8 @@ namespace {
 
 constexpr RoundEvent kRoundEvents[] = {RoundEvent::kCohortReady, RoundEvent::kTooFew,
                                        RoundEvent::kRefused,     RoundEvent::kClosed,
-                                       RoundEvent::kMerged,      RoundEvent::kCancelled};
+                                       RoundEvent::kMerged,      RoundEvent::kCancelled,
+                                       RoundEvent::kRestored};
 
 TEST_CASE("Rounds make exactly the transitions of the design", "[rounds]") {
   using R = v1::Round;
@@ -18,13 +19,16 @@ TEST_CASE("Rounds make exactly the transitions of the design", "[rounds]") {
       {R::RECRUITING, RoundEvent::kTooFew, R::FAILED},
       {R::RECRUITING, RoundEvent::kRefused, R::FAILED},
       {R::RECRUITING, RoundEvent::kCancelled, R::CANCELLED},
+      {R::RECRUITING, RoundEvent::kRestored, R::FAILED},
       {R::TRAINING, RoundEvent::kClosed, R::MERGING},
       {R::TRAINING, RoundEvent::kTooFew, R::FAILED},
       {R::TRAINING, RoundEvent::kCancelled, R::CANCELLED},
+      {R::TRAINING, RoundEvent::kRestored, R::FAILED},
       {R::MERGING, RoundEvent::kMerged, R::COMMITTED},
       {R::MERGING, RoundEvent::kTooFew, R::FAILED},
       {R::MERGING, RoundEvent::kRefused, R::FAILED},
       {R::MERGING, RoundEvent::kCancelled, R::CANCELLED},
+      {R::MERGING, RoundEvent::kRestored, R::FAILED},
   };
   std::set<std::tuple<R::State, RoundEvent, R::State>> actual;
   for (int state = R::STATE_UNSPECIFIED; state <= R::CANCELLED; ++state) {
