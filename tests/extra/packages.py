@@ -142,7 +142,8 @@ def make_root(root):
     for name in ("adduser.conf", "deluser.conf", "login.defs", "nsswitch.conf", "ld.so.cache"):
         if Path("/etc", name).exists():
             shutil.copy2(f"/etc/{name}", root / "etc" / name)
-    shutil.copytree("/etc/alternatives", root / "etc/alternatives", symlinks=True)
+    for name in ("alternatives", "pam.d", "security"):  # adduser calls chfn, which asks PAM
+        shutil.copytree(f"/etc/{name}", root / "etc" / name, symlinks=True)
     for name in ("passwd", "group", "shadow", "gshadow"):
         lines = Path("/etc", name).read_text().splitlines(keepends=True)
         (root / "etc" / name).write_text("".join(l for l in lines if l.split(":")[0] not in USERS))
@@ -162,12 +163,13 @@ def dpkg(root, *arguments):
 
 
 def inventory(root):
-    """Every path of the root, and the machine's part of /usr as changed."""
+    """Every path of the root; of /usr what the machine's does not have."""
     found = set()
-    for top in ("etc", "var", "layer", "run"):
+    for top in ("etc", "var", "layer"):
         for path in (root / top).rglob("*"):
             name = str(path.relative_to(root))
-            if not name.startswith(("var/lib/dpkg/", "var/log/", "etc/ld.so.cache")):
+            own = top == "layer" and os.path.lexists("/usr/" + name.removeprefix("layer/"))
+            if not own and not name.startswith(("var/lib/dpkg/", "var/log/")):
                 found.add(name)
     return found
 
@@ -181,28 +183,48 @@ def inside(root, *command, state=(), proc="", **options):
         script.append(f"mount -t proc -o {proc} proc proc")
     script += ["pivot_root . old", "umount -l /old"]
     if state:
-        script += ["mount -o remount,ro,bind /", "mount -o remount,ro /usr"]
+        script += ["mount -o remount,ro,bind /", "mount -o remount,ro,bind /usr"]
     script.append('cd /; exec "$@"')
     return ["unshare", "--mount", "sh", "-c", "; ".join(script), "-", *map(str, command)]
 
 
-def agent_command(root, *command):
+def under_unit(root, name, *command, state, proc=""):
+    """Popen of a command as the service would run it."""
     shutil.copy2(Path(__file__).with_name("confine.py"), root / "tmp/confine.py")
-    return run(*inside(root, "/usr/bin/python3", "/tmp/confine.py",
-                       "/usr/lib/systemd/system/federity-agent.service", *command,
-                       state=["/var/lib/federity-agent"]), check=False,
-               env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/tmp",
-                    "FEDERITY_HOME": "/tmp/home", "LC_ALL": "C.UTF-8"})
+    return subprocess.Popen(
+        inside(root, "/usr/bin/python3", "/tmp/confine.py",
+               f"/usr/lib/systemd/system/federity-{name}.service", *command, state=state, proc=proc),
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8",
+             "HOME": "/tmp", "FEDERITY_HOME": "/tmp/home"})
+
+
+def service_command(root, name):
+    unit = (root / f"usr/lib/systemd/system/federity-{name}.service").read_text()
+    return re.search(r"^ExecStart=(.*)$", unit, re.M)[1].split()
+
+
+def stop(process, name):
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=60)
+    expect(process.returncode == 0, f"{name} did not stop as it should: {said}")
 
 
 def check_agent(root):
     version = run(*inside(root, "/usr/bin/federity-agent", "--version"))
     expect(re.fullmatch(r"federity-agent \d+\.\d+\.\d+\n", version.stdout), version.stdout)
-    status = agent_command(root, "/usr/bin/federity-agent", "status", "--json")
-    expect(status.returncode == 0, f"federity-agent status: {status.stderr}")
-    doctor = agent_command(root, "/usr/bin/federity", "doctor", "--json")
-    expect(doctor.returncode == 0, f"doctor failed under the unit: {doctor.stdout}{doctor.stderr}")
-    layers = [c["detail"] for c in json.loads(doctor.stdout)["checks"] if c["check"] == "sandbox"]
+    state = ["/var/lib/federity-agent"]
+    daemon = under_unit(root, "agent", *service_command(root, "agent"), state=state)
+    line = daemon.stderr.readline()
+    expect("running" in line, f"federity-agent did not start under its unit: {line}")
+    # As root, by its socket.
+    status = json.loads(run(*inside(root, "/usr/bin/federity-agent", "status", "--json")).stdout)
+    expect(status["running"], f"status: {status}")
+    stop(daemon, "federity-agent")
+    doctor = under_unit(root, "agent", "/usr/bin/federity", "doctor", "--json", state=state)
+    said, errors = doctor.communicate()
+    expect(doctor.returncode == 0, f"doctor failed under the unit: {said}{errors}")
+    layers = [c["detail"] for c in json.loads(said)["checks"] if c["check"] == "sandbox"]
     print("\n".join(layers))
     # None of the trainer's layers may be lost by the unit.
     outside = json.loads(run(root / "usr/bin/federity", "doctor", "--json", env={
@@ -218,22 +240,15 @@ def check_server(root):
     config = root / "etc/federity/server.toml"
     text = config.read_text()
     config.write_text(text.replace('listen = "[::]:8443"', 'listen = "127.0.0.1:0"'))
-    shutil.copy2(Path(__file__).with_name("confine.py"), root / "tmp/confine.py")
-    command = inside(root, "/usr/bin/python3", "/tmp/confine.py",
-                     "/usr/lib/systemd/system/federity-server.service",
-                     "/usr/bin/federity-server", "run", "--config", "/etc/federity/server.toml",
-                     state=["/var/lib/federity", "/var/lib/federity-key"],
-                     proc="subset=pid,hidepid=invisible")
-    server = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"})
+    server = under_unit(root, "server", *service_command(root, "server"),
+                        state=["/var/lib/federity", "/var/lib/federity-key"],
+                        proc="subset=pid,hidepid=invisible")
     line = server.stdout.readline()
     if not line.startswith("administrator link"):
         sys.exit(f"packages.py: federity-server did not start under its unit: "
                  f"{line}{server.communicate()[1]}")
     expect((root / "var/lib/federity-key/key").stat().st_mode & 0o777 == 0o600, "mode of the key")
-    server.send_signal(signal.SIGTERM)
-    errors = server.communicate(timeout=60)[1]
-    expect(server.returncode == 0, f"the drain under the unit failed: {errors}")
+    stop(server, "federity-server")
     config.write_text(text)
 
 
