@@ -64,8 +64,9 @@ set(CPACK_DEBIAN_SERVER_PACKAGE_NAME federity-server)
 set(CPACK_DEBIAN_SERVER_PACKAGE_DEPENDS "adduser, postgresql-15")
 set(CPACK_DEBIAN_SERVER_PACKAGE_SUGGESTS "federity")
 set(CPACK_COMPONENT_SERVER_DESCRIPTION
-    "The coordinator: keeps model repositories, members, rounds and their history, and merges the\n\
-updates of contributors. Sees no data. Starts only when it is told to.")
+    "The coordinator: keeps model repositories, members, rounds and their history,\n\
+and merges the updates of contributors. Sees no data. Starts only when it is\n\
+told to.")
 set(CPACK_DEBIAN_SERVER_PACKAGE_CONTROL_EXTRA "${package_dir}/federity-server/postinst"
     "${package_dir}/federity-server/prerm" "${package_dir}/federity-server/postrm"
     "${package_dir}/federity-server/conffiles")
@@ -77,8 +78,9 @@ set(CPACK_DEBIAN_AGENT_PACKAGE_DEPENDS "adduser, federity (= ${PROJECT_VERSION})
 # The reference BLAS, which LibTorch depends on, is 25 times slower.
 set(CPACK_DEBIAN_AGENT_PACKAGE_RECOMMENDS "libopenblas0-pthread")
 set(CPACK_COMPONENT_AGENT_DESCRIPTION
-    "The agent: a daemon that fetches models, has them trained on local data in a sandbox and\n\
-sends back weight deltas. Listens on no port. Starts only when it is told to.")
+    "The agent: a daemon that fetches models, has them trained on local data in a\n\
+sandbox and sends back weight deltas. Listens on no port. Starts only when it\n\
+is told to.")
 set(CPACK_DEBIAN_AGENT_PACKAGE_CONTROL_EXTRA "${package_dir}/federity-agent/postinst"
     "${package_dir}/federity-agent/prerm" "${package_dir}/federity-agent/postrm"
     "${package_dir}/federity-agent/conffiles")
@@ -88,7 +90,7 @@ set(CPACK_DEBIAN_AGENT_PACKAGE_CONTROL_EXTRA "${package_dir}/federity-agent/post
 set(CPACK_DEBIAN_CLI_PACKAGE_NAME federity)
 set(CPACK_DEBIAN_CLI_PACKAGE_RECOMMENDS "federity-agent (= ${PROJECT_VERSION})")
 set(CPACK_COMPONENT_CLI_DESCRIPTION
-    "The command line, for owners, maintainers, contributors, auditors and administrators of Federity's\n\
-repositories.")
+    "The command line, for owners, maintainers, contributors, auditors and\n\
+administrators of Federity's repositories.")
 
 include(CPack)

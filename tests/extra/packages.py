@@ -157,7 +157,8 @@ def make_root(root):
 def dpkg(root, *arguments):
     done = run("dpkg", f"--root={root}", "--force-unsafe-io", *arguments, check=False,
                env={"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"})
-    said = "\n".join(l for l in (done.stdout + done.stderr).splitlines() if "files list file" not in l)
+    said = "\n".join(line for line in (done.stdout + done.stderr).splitlines()
+                     if "files list file" not in line)  # of the machine's own packages
     expect(done.returncode == 0, f"dpkg {arguments[0]} failed:\n{said}")
     return said
 
@@ -193,7 +194,8 @@ def under_unit(root, name, *command, state, proc=""):
     shutil.copy2(Path(__file__).with_name("confine.py"), root / "tmp/confine.py")
     return subprocess.Popen(
         inside(root, "/usr/bin/python3", "/tmp/confine.py",
-               f"/usr/lib/systemd/system/federity-{name}.service", *command, state=state, proc=proc),
+               f"/usr/lib/systemd/system/federity-{name}.service", *command,
+               state=state, proc=proc),
         text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8",
              "HOME": "/tmp", "FEDERITY_HOME": "/tmp/home"})
@@ -287,7 +289,8 @@ def check_dockerfile(path, debs):
 
 
 def check_residue(root, before, allowed, when):
-    left = {p for p in inventory(root) - before if not p.startswith(allowed)}
+    left = {p for p in inventory(root) - before
+            if not any(p == a or p.startswith(a + "/") for a in allowed)}
     expect(not left, f"left after {when}: {sorted(left)}")
     expect(before <= inventory(root), f"gone after {when}: {sorted(before - inventory(root))}")
 
@@ -300,8 +303,8 @@ def main(source, build):
             check_files(name, deb)
             check_dependencies(name, deb, work / name)
         expect(bad_mode(0o4755) and bad_mode(0o666) and not bad_mode(0o755), "modes")
-        for path in sorted((source / "deploy/docker").glob("*.Dockerfile")):
-            check_dockerfile(path, debs)
+        for name in ("server", "agent"):
+            check_dockerfile(source / f"deploy/docker/{name}.Dockerfile", debs)
         root = work / "root"
         root.mkdir()
         root.chmod(0o755)
@@ -318,11 +321,12 @@ def main(source, build):
         check_residue(root, before, passwd_files + (
             "etc/federity", "var/lib/federity", "var/lib/federity-key",
             "var/lib/federity-agent"), "remove")
+        expect(not os.path.lexists(root / "usr/bin/federity-agent"), "remove left a program")
         dpkg(root, "-i", *debs.values())  # again, over what remove left
         said = dpkg(root, "-P", *reversed(PACKAGES))
         expect("/var/lib/federity stays" in said and "deleting keys" in said, said)
         check_residue(root, before, passwd_files + (
-            "var/lib/federity/", "var/lib/federity-key/"), "purge")
+            "var/lib/federity", "var/lib/federity-key"), "purge")
         added = set((root / "etc/passwd").read_text().splitlines()) - set(users.splitlines())
         expect(sorted(line.split(":")[0] for line in added) == sorted(USERS), f"users: {added}")
         expect(all(line.endswith(":/usr/sbin/nologin") for line in added), f"shells: {added}")
