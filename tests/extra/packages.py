@@ -6,6 +6,7 @@ packages.py SOURCE BUILD. Needs root and overlayfs (else exit status 77); the
 machine's own files are only read. No systemd runs here: confine.py applies what
 the units ask of the kernel.
 """
+import functools
 import json
 import os
 import re
@@ -79,19 +80,23 @@ def needed_libraries(program):
     return re.findall(r"\(NEEDED\).*\[(.+)\]", dynamic)
 
 
+@functools.cache
+def libraries():
+    return run("/sbin/ldconfig", "-p").stdout
+
+
+@functools.cache
 def owner_of(library):
     """The package, and what it provides (libspdlog1.10 is libspdlog1.10-fmt9)."""
     # ldconfig names /lib/…, and dpkg either that or /usr/lib/….
     path = re.search(rf"^\s*{re.escape(library)} .*x86-64.*=> (\S+)$",
-                     run("/sbin/ldconfig", "-p").stdout, re.M)
+                     libraries(), re.M)
     expect(path, f"{library} is not on this machine")
-    for candidate in (path[1], os.path.realpath(path[1]), path[1].removeprefix("/usr")):
-        found = run("dpkg", "-S", candidate, check=False)
-        if found.returncode == 0:
-            package = found.stdout.split(":")[0]
-            provided = run("dpkg-query", "-W", "-f", "${Provides}", package).stdout
-            return {package, *re.findall(r"[a-z][a-z0-9+.-]+", provided)}
-    return sys.exit(f"packages.py: no package owns {path[1]}")
+    found = run("dpkg", "-S", path[1], "/usr" + path[1], check=False).stdout
+    expect(found, f"no package owns {path[1]}")
+    package = found.split(":")[0]
+    provided = run("dpkg-query", "-W", "-f", "${Provides}", package).stdout
+    return {package, *re.findall(r"[a-z][a-z0-9+.-]+", provided)}
 
 
 def missing_owners(owners, depends):
