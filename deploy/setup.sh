@@ -24,7 +24,8 @@ build=(
   libtomlplusplus-dev libpng-dev libjpeg-dev zlib1g-dev libfast-float-dev
 )
 # What demo and tests call besides.
-check=(iproute2 util-linux openssl python3 python3-grpcio python3-protobuf python3-cryptography tcpdump)
+check=(iproute2 util-linux openssl python3 python3-grpcio python3-protobuf python3-cryptography tcpdump
+  dpkg-dev file adduser systemd)
 tools=(clang clang-tidy clang-format libclang-rt-14-dev)
 
 die() { echo "setup.sh: $*" >&2; exit 1; }

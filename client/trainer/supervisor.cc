@@ -55,7 +55,7 @@ absl::StatusOr<std::filesystem::path> FindProgram(const std::filesystem::path& g
     if (access(candidate.c_str(), X_OK) == 0) return std::filesystem::absolute(candidate);
   }
   return Failure(kInternal, StrCat("the program ", given.empty() ? kProgramName : given.string(),
-                                   " was not found; install it beside this one"));
+                                   " was not found; it comes with the agent (package federity-agent)"));
 }
 
 int32_t CpusOf(const v1::Request& request) {

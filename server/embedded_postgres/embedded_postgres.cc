@@ -273,6 +273,8 @@ class EmbeddedPostgresImpl : public EmbeddedPostgres {
       set(name, options_.durable ? "on" : "off");
     }
     set("max_connections", "50");
+    // Short queries gain nothing by it, and the service forbids code in writable memory.
+    set("jit", "off");
     // A week of logs below the cluster; terse, because DETAIL repeats row values.
     set("logging_collector", "on");
     set("log_filename", "postgresql-%a.log");

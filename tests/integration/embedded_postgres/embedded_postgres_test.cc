@@ -69,6 +69,13 @@ TEST_CASE("The embedded database keeps its data over a restart", "[embedded]") {
   CHECK(Run((*postgres)->url(), "SELECT 1 / (SELECT x FROM t)").ok());
 }
 
+TEST_CASE("The embedded database writes no code at run time", "[embedded]") {
+  const Folder folder;
+  auto postgres = Start(folder.path());
+  REQUIRE(postgres.ok());
+  CHECK(Run((*postgres)->url(), "SELECT 1 / (current_setting('jit') = 'off')::int").ok());
+}
+
 TEST_CASE("Nobody but its user reaches the embedded database", "[embedded]") {
   const Folder folder;
   auto postgres = Start(folder.path());
