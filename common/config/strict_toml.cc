@@ -17,6 +17,55 @@ namespace {
 
 constexpr size_t kMaxTextBytes = 1 << 20;
 constexpr size_t kMaxShownValue = 80;
+constexpr int kMaxKeys = 16;      // of a dotted key
+constexpr int kMaxReadDepth = 4;  // deeper than any key that is asked for
+
+// Behind the quotation mark at `at`: of '…', "…", '''…''' or """…""". An end that
+// is missing is for the parser to report.
+size_t AfterText(std::string_view text, size_t at) {
+  const char quote = text[at];
+  const bool lines = text.substr(at, 3) == std::string(3, quote);
+  if (!lines && text.substr(at, 2) == std::string(2, quote)) return at + 2;
+  for (at += lines ? 3 : 1; at < text.size(); ++at) {
+    if (text[at] == '\\' && quote == '"') {
+      ++at;
+    } else if (text[at] == quote && !lines) {
+      return at + 1;
+    } else if (text[at] == quote && text.substr(at, 3) == std::string(3, quote)) {
+      // Up to two quotation marks may stand before the closing three.
+      at = text.find_first_not_of(quote, at);
+      return std::min(at, text.size());
+    } else if (text[at] == '\n' && !lines) {
+      return at;
+    }
+  }
+  return text.size();
+}
+
+// toml++ limits the depth of lists and inline tables, not of a.b.c…, and takes
+// the stack for each key of it. The line of one that is too long; 0: there is none.
+int LineOfLongKey(std::string_view text) {
+  int line = 1;
+  int keys = 1;
+  for (size_t at = 0; at < text.size();) {
+    const char c = text[at];
+    if (c == '"' || c == '\'') {
+      const size_t after = AfterText(text, at);
+      line += static_cast<int>(std::count(text.begin() + at, text.begin() + after, '\n'));
+      at = after;
+      continue;
+    }
+    if (c == '#') {
+      at = std::min(text.find('\n', at), text.size());
+      continue;
+    }
+    if (c == '.' && ++keys > kMaxKeys) return line;
+    if (c == '\n') ++line;
+    if (std::string_view("\n,=[]{}").find(c) != std::string_view::npos) keys = 1;
+    ++at;
+  }
+  return 0;
+}
 
 // Levenshtein's distance, for keys of ordinary length.
 size_t Distance(std::string_view a, std::string_view b) {
@@ -35,23 +84,25 @@ size_t Distance(std::string_view a, std::string_view b) {
 }
 
 // A key as it stands in a dotted path: quoted where it must be, so that the
-// key "a.b" is not taken for b in a.
+// key "a.b" is not taken for b in a; cut, because each key below it repeats it.
 std::string PathSegment(std::string_view key) {
   const bool bare = !key.empty() && std::all_of(key.begin(), key.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
            c == '-';
   });
-  return bare ? std::string(key) : StrCat("\"", ToValidUtf8(key, kMaxShownValue), "\"");
+  return bare ? std::string(key.substr(0, kMaxShownValue))
+              : StrCat("\"", ToValidUtf8(key, kMaxShownValue), "\"");
 }
 
-// Every value that is not a table with something in it, by dotted path.
-void CollectLeaves(const toml::table& table, const std::string& prefix,
+// Every value that is not a table with something in it, by dotted path; and the
+// tables at kMaxReadDepth, which nobody asks for.
+void CollectLeaves(const toml::table& table, const std::string& prefix, int depth,
                    std::map<std::string, const toml::node*>& leaves) {
   for (const auto& [key, node] : table) {
     const std::string path = StrCat(prefix, PathSegment(key.str()));
     const toml::table* inner = node.as_table();
-    if (inner != nullptr && !inner->empty()) {
-      CollectLeaves(*inner, StrCat(path, "."), leaves);
+    if (inner != nullptr && !inner->empty() && depth < kMaxReadDepth) {
+      CollectLeaves(*inner, StrCat(path, "."), depth + 1, leaves);
     } else {
       leaves.emplace(path, &node);
     }
@@ -126,6 +177,10 @@ absl::StatusOr<StrictToml> StrictToml::Parse(std::string_view text) {
   if (text.size() > kMaxTextBytes)
     return Error(v1::ERROR_REASON_INVALID_ARGUMENT,
                  StrCat("TOML text of ", text.size(), " bytes; at most 1 MiB is read"));
+  if (const int line = LineOfLongKey(text); line != 0)
+    return Error(v1::ERROR_REASON_INVALID_ARGUMENT,
+                 StrCat("line ", line, ": a key of more than ", kMaxKeys, " parts"),
+                 {{"line", StrCat(line)}});
   auto state = std::make_unique<State>();
   try {
     state->root = toml::parse(text);
@@ -136,7 +191,7 @@ absl::StatusOr<StrictToml> StrictToml::Parse(std::string_view text) {
         StrCat("line ", position.line, ", column ", position.column, ": ", error.description()),
         {{"line", StrCat(position.line)}});
   }
-  CollectLeaves(state->root, "", state->leaves);
+  CollectLeaves(state->root, "", 1, state->leaves);
   return StrictToml(std::move(state));
 }
 

@@ -138,6 +138,39 @@ TEST_CASE("Syntax errors have a line; hostile text does no harm", "[config]") {
   }
 }
 
+TEST_CASE("TOML with a key of too many parts is refused before it takes the stack", "[config]") {
+  const auto repeat = [](std::string_view text, size_t times) {
+    std::string all;
+    while (times-- > 0) all += text;
+    return all;
+  };
+  for (const std::string& deep :
+       {"a" + repeat(".a", 400'000) + " = 1", "[a" + repeat(" . 'b=.\\'", 100'000) + "]",
+        "a" + repeat(".\",\\\"=\"", 100'000) + " = 1", "k = {a" + repeat(".a", 400'000) + " = 1}",
+        "k = \"\"\"\n\"\" \\\"\"\"\"\"\"\nb" + repeat(".\"=\"", 100'000) + " = 1"}) {
+    const auto toml = StrictToml::Parse(deep);
+    REQUIRE_FALSE(toml.ok());
+    CHECK(std::string(toml.status().message()).find("more than 16 parts") != std::string::npos);
+  }
+  for (const std::string& fine :
+       {"a = \"" + repeat(".", 1000) + "\"", "a = [0.5" + repeat(", 0.5", 1000) + "]",
+        "# " + repeat(".a", 1000) + "\na = '" + repeat("..", 1000) + "'",
+        "a = \"\"\"" + repeat(".\n", 1000) + "\"\"\"\"\"", "a" + repeat(".a", 15) + " = 1"}) {
+    CHECK(StrictToml::Parse(fine).ok());
+  }
+}
+
+TEST_CASE("TOML below a long key takes memory for the key once", "[config]") {
+  std::string text = "[" + std::string(300'000, 'a') + "]\n";
+  for (int i = 0; i < 50'000; ++i) text += "k" + std::to_string(i) + "=1\n";
+  auto toml = StrictToml::Parse(text);  // would take 15 GB
+  REQUIRE(toml.ok());
+  CHECK(toml->Finish().message().size() < 1000);
+  auto deep = StrictToml::Parse("[a.b.c.d.e.f]\nk = 1\n");
+  REQUIRE(deep.ok());
+  CHECK_FALSE(deep->Finish().ok());
+}
+
 TEST_CASE("Durations have one canonical spelling", "[config]") {
   CHECK(config::FormatDuration(absl::Seconds(90)) == "90s");
   CHECK(config::FormatDuration(absl::Minutes(10)) == "10m");
