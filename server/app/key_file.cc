@@ -68,7 +68,14 @@ absl::StatusOr<crypto::Secret> LoadKeyFile(const fs::path& path, bool may_create
 }
 
 absl::Status WriteNewKeyFile(const fs::path& path, const crypto::Secret& key) {
-  return WriteFileAtomically(NewFile(path), key.view(), 0600);
+  FEDERITY_RETURN_IF_ERROR(WriteFileAtomically(NewFile(path), key.view(), 0600));
+  // Run by root, it stays the file of the user that the coordinator runs as.
+  struct stat old;
+  if (stat(path.c_str(), &old) != 0) return ErrnoStatus(errno, path.string());
+  if (chown(NewFile(path).c_str(), old.st_uid, old.st_gid) != 0) {
+    return ErrnoStatus(errno, NewFile(path).string());
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::optional<fs::path>> FinishKeyRotation(const fs::path& path,

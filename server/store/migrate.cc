@@ -92,7 +92,9 @@ absl::Status CheckSchema(Database& database) {
         transaction.QueryOne("SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND "
                              "tablename = 'schema_migrations'"));
     size_t applied = 0;
-    if (row.Int(0) != 0) FEDERITY_ASSIGN_OR_RETURN(applied, CheckApplied(transaction));
+    if (row.Int(0) != 0) {
+      FEDERITY_ASSIGN_OR_RETURN(applied, CheckApplied(transaction));
+    }
     if (applied == EmbeddedMigrations().size()) return absl::OkStatus();
     return absl::FailedPreconditionError(
         StrCat("the database has schema version ", applied, ", this program ", SchemaVersion(),
