@@ -19,7 +19,7 @@ runtime=(
 build=(
   g++ cmake ninja-build ccache mold pkg-config git
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libprotoc-dev
-  libtorch-dev libopenblas0-pthread libpqxx-dev postgresql libspdlog-dev catch2
+  libtorch-dev libopenblas0-pthread libpqxx-dev libpq-dev postgresql libspdlog-dev catch2
   libssl-dev libsodium-dev libseccomp-dev libcli11-dev nlohmann-json3-dev
   libtomlplusplus-dev libpng-dev libjpeg-dev zlib1g-dev libfast-float-dev
 )
