@@ -1,5 +1,11 @@
 set(FEDERITY_TIMEOUT_FACTOR 1)
-if(NOT FEDERITY_SANITIZE STREQUAL "")
+if(FEDERITY_FUZZ)
+  # Coverage of every file; tests/fuzz links the fuzzer's own main.
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer
+                      -fno-sanitize-recover=undefined)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+if(FEDERITY_FUZZ OR NOT FEDERITY_SANITIZE STREQUAL "")
   add_compile_definitions(FEDERITY_SANITIZED)
 endif()
 if(FEDERITY_SANITIZE STREQUAL "asan")
