@@ -5,10 +5,12 @@
 #                                       integration and process tests
 #   deploy/test.sh --sanitize asan|tsan the same under sanitizers
 #   deploy/test.sh --tidy               clang-tidy and thread-safety analysis
+#   deploy/test.sh --fuzz MINUTES       each fuzz target that long, two at once, from
+#                                       the committed corpus and build/fuzz/corpus
 #   deploy/test.sh --fast               without the process tests
 #
-# The sanitizer and tidy tiers add a line to docs/quality.md. Options after --
-# go to ctest, e.g. `deploy/test.sh -- -R rounds`.
+# The sanitizer, tidy and fuzz tiers add a line to docs/quality.md. Options after --
+# go to ctest, e.g. `deploy/test.sh -- -R rounds`. FUZZ_SEED repeats a fuzz run's seed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,10 +23,13 @@ while [ $# -gt 0 ]; do
     --sanitize)
       [ "${2:-}" = asan ] || [ "${2:-}" = tsan ] || { echo "test.sh: --sanitize needs asan or tsan" >&2; exit 2; }
       preset=$2; tier=$2; budget_minutes=170; shift ;;
+    --fuzz)
+      [[ "${2:-}" =~ ^[1-9][0-9]{0,3}$ ]] || { echo "test.sh: --fuzz needs whole minutes" >&2; exit 2; }
+      preset=fuzz; tier=fuzz; fuzz_minutes=$2; shift ;;
     --tidy) preset=tidy; tier=tidy; budget_minutes=170 ;;
     --fast) ctest_args+=(-LE e2e) ;;
     --) shift; ctest_args+=("$@"); break ;;
-    -h|--help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h|--help) sed -n '2,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "test.sh: unknown argument '$1'; see --help" >&2; exit 2 ;;
   esac
   shift
@@ -44,18 +49,65 @@ setup_args=()
 [ "$preset" = dev ] || setup_args+=(--tools)
 phase setup deploy/setup.sh "${setup_args[@]}"
 phase configure cmake --preset "$preset"
-phase build cmake --build "build/$preset" -j "$(nproc)"
+phase build cmake --build --preset "$preset" -j "$(nproc)"
 
-log_quality() { # counts
+log_quality() { # counts, seed
   [ -n "$tier" ] || return 0
   printf '| %s | %s | %s | %s | %s | %d |\n' "$(git describe --always --dirty)" "$(date -u +%F)" \
-    "$tier" "-" "$1" $((SECONDS - started)) >>docs/quality.md
+    "$tier" "${2:--}" "$1" $((SECONDS - started)) >>docs/quality.md
 }
 
 if [ "$tier" = tidy ]; then
   log_quality "clean"
   printf '%s' "$phases"
   exit 0
+fi
+
+fuzz_target() { # name: runs it; its log is beside its corpus
+  local name=$1 grown=build/fuzz/corpus/$1 log=build/fuzz/logs/$1
+  mkdir -p "$grown" "build/fuzz/crashes/$name"
+  "build/fuzz/bin/fuzz_$name" -seed="$fuzz_seed" -max_total_time=$((fuzz_minutes * 60)) \
+    -rss_limit_mb=512 -timeout=10 -max_len=16384 -print_final_stats=1 \
+    -artifact_prefix="build/fuzz/crashes/$name/" "$grown" "tests/fuzz/corpus/$name" >"$log" 2>&1
+}
+fuzz_all() {
+  local name i input failed=0 names=() pids=() statuses=()
+  collect() { local status=0; wait "$1" || status=$?; statuses+=("$status"); }
+  for name in tests/fuzz/*_fuzz.cc; do names+=("$(basename "$name" _fuzz.cc)"); done
+  rm -rf build/fuzz/logs
+  mkdir -p build/fuzz/logs
+  for name in "${names[@]}"; do
+    # Two at once: the one before the last must have ended.
+    [ ${#pids[@]} -lt 2 ] || collect "${pids[-2]}"
+    fuzz_target "$name" & pids+=($!)
+  done
+  collect "${pids[-2]}"
+  collect "${pids[-1]}"
+  for i in "${!names[@]}"; do
+    name=${names[$i]}
+    if [ "${statuses[$i]}" -eq 0 ]; then
+      echo "$name: $(fuzz_executions "$name") executions"
+      continue
+    fi
+    failed=$((failed + 1))
+    tail -n 40 "build/fuzz/logs/$name" >&2
+    for input in $(grep -o "build/fuzz/crashes/$name/[a-z0-9-]*" "build/fuzz/logs/$name" | sort -u); do
+      echo "test.sh: replay it by: build/fuzz/bin/fuzz_$name $input" >&2
+    done
+  done
+  fuzz_result="${#names[@]} targets, $fuzz_minutes min each, $failed failed, $(fuzz_executions '*') executions"
+  [ "$failed" -eq 0 ]
+}
+fuzz_executions() { # name or *
+  cat build/fuzz/logs/$1 | awk '/^stat::number_of_executed_units:/ { sum += $2 } END { print sum + 0 }'
+}
+if [ "$tier" = fuzz ]; then
+  fuzz_seed=${FUZZ_SEED:-$((RANDOM * 32768 + RANDOM + 1))}
+  status=0
+  fuzz_all || status=$?
+  log_quality "$fuzz_result" "$fuzz_seed"
+  printf '%s== %s\n' "$phases" "$fuzz_result"
+  exit $status
 fi
 
 # Reports go to files, so that those of a program that a test starts and kills are
