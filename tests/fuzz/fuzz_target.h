@@ -26,19 +26,19 @@ std::map<std::string, Target>& Targets();
 // FUZZ_TARGET(plan) { … input … }: libFuzzer's entry where it drives the
 // program, else an entry of Targets().
 #ifdef FEDERITY_LIBFUZZER
-#define FUZZ_TARGET(name)                                                                        \
-  static void name##Target(std::string_view input);                                              \
-  extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);                       \
-  extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {                      \
-    name##Target({reinterpret_cast<const char*>(data), size});                                   \
-    return 0;                                                                                    \
-  }                                                                                              \
+#define FUZZ_TARGET(name)                                                   \
+  static void name##Target(std::string_view input);                         \
+  extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);  \
+  extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) { \
+    name##Target({reinterpret_cast<const char*>(data), size});              \
+    return 0;                                                               \
+  }                                                                         \
   static void name##Target(std::string_view input)
 #else
-#define FUZZ_TARGET(name)                                                                        \
-  static void name##Target(std::string_view input);                                              \
-  [[maybe_unused]] static const bool name##Registered =                                          \
-      ::federity::fuzz::Targets().emplace(#name, &name##Target).second;                          \
+#define FUZZ_TARGET(name)                                               \
+  static void name##Target(std::string_view input);                     \
+  [[maybe_unused]] static const bool name##Registered =                 \
+      ::federity::fuzz::Targets().emplace(#name, &name##Target).second; \
   static void name##Target(std::string_view input)
 #endif
 

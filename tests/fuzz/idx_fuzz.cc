@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "client/trainer/data/readers.h"
 #include "tests/fuzz/fuzz_target.h"
 #include "tests/fuzz/memory_file.h"

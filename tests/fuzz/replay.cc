@@ -51,9 +51,9 @@ namespace {
 
 constexpr int64_t kMaxInputBytes = 4 << 20;
 constexpr size_t kMaxPlaces = 384;  // of a file that are cut and flipped
-// Blocks that readers keep (a frame of 1 MiB and its ciphertext) and what grows
+// Blocks that readers keep (a trainer's frame: 16 MiB) and what grows
 // with the input.
-constexpr size_t kFixedBytes = 8 << 20;
+constexpr size_t kFixedBytes = 20 << 20;
 constexpr size_t kBytesPerByte = 256;
 
 // False: too much memory.

@@ -1,5 +1,7 @@
 #include <sys/socket.h>
 
+#include <algorithm>
+
 #include "client/trainer/frames.h"
 #include "common/base/files.h"
 #include "federity/worker/v1/worker.pb.h"
