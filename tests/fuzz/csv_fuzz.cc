@@ -31,7 +31,8 @@ std::string Format(const Records& records) {
   std::string text;
   for (const auto& record : records) {
     for (size_t i = 0; i < record.size(); ++i) {
-      text += i == 0 ? "\"" : ",\"";
+      if (i != 0) text.push_back(',');
+      text.push_back('"');
       for (const char c : record[i]) text.append(c == '"' ? 2 : 1, c);
       text += '"';
     }
@@ -43,7 +44,7 @@ std::string Format(const Records& records) {
 Plan TablePlan() {
   Plan plan;
   plan.data.features = {"a", "b"};
-  plan.data.label = "y";
+  plan.data.label.assign(1, 'y');  // GCC 12 warns of the literal
   plan.data.classes = {"no", "yes", "1"};
   plan.data.missing = Plan::Missing::kMean;
   plan.data.standardise = Plan::Standardise::kFederated;
