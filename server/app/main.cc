@@ -122,7 +122,9 @@ int Backup(const Flags& flags) {
   const absl::StatusOr<ServerConfig> config = LoadConfig(flags);
   if (!config.ok()) return Fail(config.status());
   log::Initialise("federity-server", log::Level::kWarning);
-  const auto report = BackupCoordinator(*config, flags.to, Clock::System(), ShowProgress());
+  std::filesystem::path to = flags.to;
+  if (!to.has_filename()) to = to.parent_path();  // "dir/" is "dir"
+  const auto report = BackupCoordinator(*config, to, Clock::System(), ShowProgress());
   if (!report.ok()) return Fail(report.status());
   std::printf("%s: %lld blobs, %.1f MB with the database. The key file %s is not in it; keep it "
               "elsewhere.\n",

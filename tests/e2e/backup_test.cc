@@ -107,7 +107,7 @@ TEST_CASE("A damaged backup, a foreign key file and half a restore are refused",
   const testing::TemporaryFolder folder;
   const fs::path backup = folder.path() / "backup";
   CHECK(coordinator.Stop() == 0);
-  MustServer({"backup", "--to", backup.string()}, coordinator.data_directory());
+  MustServer({"backup", "--to", backup.string() + "/"}, coordinator.data_directory());
 
   const fs::path data = folder.path() / "data";
   const std::string key = ReadText(KeyOf(coordinator.data_directory()));
