@@ -112,8 +112,9 @@ bool CheckTls(const Target& target, const rpc::Address& address, const FileDescr
   std::vector<std::string> names = leaf->dns_names;
   names.insert(names.end(), leaf->ip_addresses.begin(), leaf->ip_addresses.end());
   const auto again = rpc::ConnectTcp(address, Deadline());
-  const auto verified = again.ok() ? rpc::ShakeHands(*again, address, peer->chain_pem.back(), Deadline())
-                                   : absl::StatusOr<rpc::TlsPeer>(again.status());
+  const auto verified = again.ok()
+                            ? rpc::ShakeHands(*again, address, peer->chain_pem.back(), Deadline())
+                            : absl::StatusOr<rpc::TlsPeer>(again.status());
   if (!record.Failed("names", verified.status())) {
     const std::string list = absl::StrJoin(names, ", ");
     record.Add("names", verified->fault.empty() ? State::kOk : State::kFailed,

@@ -66,7 +66,7 @@ absl::Status CloseToOthers(const fs::path& folder) {
 
 class FileIdentityStore final : public IdentityStore {
  public:
-  FileIdentityStore(fs::path directory, const Clock& clock)
+  FileIdentityStore(const fs::path& directory, const Clock& clock)
       : identities_(directory / "identities"), pending_(directory / "pending"), clock_(clock) {}
 
   absl::StatusOr<Identity> Join(const rpc::JoinLink& link, v1::MemberKind kind,

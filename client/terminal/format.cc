@@ -34,7 +34,8 @@ std::string FormatBytes(int64_t bytes) {
   double value = static_cast<double>(bytes);
   size_t unit = 0;
   for (value /= 1000; value >= 999.5 && unit + 1 < kUnits.size(); ++unit) value /= 1000;
-  return absl::StrFormat(value < 9.95 ? "%.1f %s" : "%.0f %s", value, kUnits[unit]);
+  return value < 9.95 ? absl::StrFormat("%.1f %s", value, kUnits[unit])
+                      : absl::StrFormat("%.0f %s", value, kUnits[unit]);
 }
 
 std::string FormatElapsed(absl::Duration duration) {

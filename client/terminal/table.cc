@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "client/terminal/text.h"
+#include "common/base/strings.h"
 
 namespace federity::terminal {
 namespace {
@@ -49,7 +50,7 @@ std::string Table::ToString() const {
   return text;
 }
 
-void Properties::Add(std::string name, std::string value) {
+void Properties::Add(std::string name, const std::string& value) {
   rows_.emplace_back(std::move(name), Printable(value));
 }
 
@@ -58,7 +59,7 @@ std::string Properties::ToString() const {
   for (const auto& row : rows_) width = std::max(width, DisplayWidth(row.first));
   std::string text;
   for (const auto& [name, value] : rows_) {
-    text += name + ":" + Spaces(width - DisplayWidth(name) + 2) + value + "\n";
+    text += StrCat(name, ":", Spaces(width - DisplayWidth(name) + 2), value, "\n");
   }
   return text;
 }

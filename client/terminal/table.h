@@ -40,7 +40,7 @@ class Table {
 // "Name:   value" lines, for one thing with many properties.
 class Properties {
  public:
-  void Add(std::string name, std::string value);
+  void Add(std::string name, const std::string& value);
   std::string ToString() const;
 
  private:

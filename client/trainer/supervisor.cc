@@ -54,8 +54,9 @@ absl::StatusOr<std::filesystem::path> FindProgram(const std::filesystem::path& g
   for (const auto& candidate : candidates) {
     if (access(candidate.c_str(), X_OK) == 0) return std::filesystem::absolute(candidate);
   }
-  return Failure(kInternal, StrCat("the program ", given.empty() ? kProgramName : given.string(),
-                                   " was not found; it comes with the agent (package federity-agent)"));
+  return Failure(kInternal,
+                 StrCat("the program ", given.empty() ? kProgramName : given.string(),
+                        " was not found; it comes with the agent (package federity-agent)"));
 }
 
 int32_t CpusOf(const v1::Request& request) {

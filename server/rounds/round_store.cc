@@ -218,7 +218,8 @@ absl::Status MoveRound(store::Transaction& transaction, RoundRow& round, RoundEv
           .status());
   if (failed) FEDERITY_RETURN_IF_ERROR(AbandonRest(transaction, round, facts, now));
   if (ended) {
-    FEDERITY_RETURN_IF_ERROR(CloseEvaluations(transaction, round.repository, round.base_commit, now));
+    FEDERITY_RETURN_IF_ERROR(
+        CloseEvaluations(transaction, round.repository, round.base_commit, now));
   }
   // A failed round stops its series; the last one ends it.
   if (failed || (ended && round.series_index >= round.series_count)) {

@@ -288,7 +288,8 @@ absl::StatusOr<StandardisationValues> Freeze(store::Transaction& transaction, co
         crypto::UnwrapSecret(key_file, SumsLabel(run.repository, run.number, row.Text(2)),
                              row.Bytes(1)));
     v1::SubmitStatisticsRequest kept;
-    if (!kept.ParseFromString(std::string(sums.view()))) return absl::InternalError("kept sums do not parse");
+    if (!kept.ParseFromString(std::string(sums.view())))
+      return absl::InternalError("kept sums do not parse");
     contributions.push_back(SumsOf(kept));
   }
   const auto answered = static_cast<int64_t>(organizations.size());

@@ -69,7 +69,8 @@ absl::StatusOr<RunRow> StartRun(store::Transaction& transaction, std::string_vie
 absl::StatusOr<RunRow> GetRun(store::Transaction& transaction, std::string_view repository,
                               int64_t number);
 
-// A member's answer, kept under the key file until the run ends. Too few values count as abstaining, whatever it sent.
+// A member's answer, kept under the key file until the run ends. Too few values
+// count as abstaining, whatever it sent.
 //   NOT_FOUND                it was not asked
 //   CONTRIBUTION_LATE        the run ended
 //   CONTRIBUTION_DUPLICATE   it answered before

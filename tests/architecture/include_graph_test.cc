@@ -145,7 +145,9 @@ std::vector<std::string> Violations(const std::vector<Include>& includes) {
     std::string key;
     const std::set<std::string>* rule = RuleFor(*tops.at(from_top), from, &key);
     if (rule == nullptr) {
-      violations.push_back(edge + " (" + from + " has no rule; add it here and to the docs)");
+      std::string violation = edge;
+      violation.append(" (").append(from).append(" has no rule; add it here and to the docs)");
+      violations.push_back(violation);
       continue;
     }
     std::string to_key;

@@ -2,8 +2,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
+#include <fstream>
 
 #include "absl/strings/str_cat.h"
 #include "client/trainer/sandbox/sandbox.h"
@@ -26,16 +26,12 @@ struct Memory {
 };
 Memory MemoryNow() {
   Memory memory;
-  long long mapped = 0;
-  long long resident = 0;
-  if (FILE* file = std::fopen("/proc/self/statm", "re")) {
-    if (std::fscanf(file, "%lld %lld", &mapped, &resident) == 2) {
-      const int64_t page = sysconf(_SC_PAGESIZE);
-      memory = {.mapped = mapped * page, .resident = resident * page};
-    }
-    std::fclose(file);
+  std::ifstream pages("/proc/self/statm");
+  if (pages >> memory.mapped >> memory.resident) {
+    const int64_t page = sysconf(_SC_PAGESIZE);
+    return {.mapped = memory.mapped * page, .resident = memory.resident * page};
   }
-  return memory;
+  return {};
 }
 
 }  // namespace

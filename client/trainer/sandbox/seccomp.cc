@@ -10,6 +10,10 @@
 
 #include "client/trainer/sandbox/sandbox.h"
 
+#ifdef __clang__  // the library's macros are compound literals
+#pragma clang diagnostic ignored "-Wc99-extensions"
+#endif
+
 namespace federity::sandbox {
 namespace {
 

@@ -93,9 +93,9 @@ absl::Status CheckNothingRunsAtLoad(PyTorchStreamReader& reader) {
                                            name, ")"));
     }
     if (text.find("__torch__.torch.classes") != text.npos) {
-      return Failure(kModelRefused, StrCat("the model uses a C++ class (__torch__.torch.classes in ",
-                                           name,
-                                           "); quantised and custom classes can't be trained"));
+      return Failure(kModelRefused,
+                     StrCat("the model uses a C++ class (__torch__.torch.classes in ", name,
+                            "); quantised and custom classes can't be trained"));
     }
   }
   return absl::OkStatus();

@@ -259,7 +259,7 @@ absl::StatusOr<std::string> Model::TakeProgram() {
   const absl::Status caught = CatchTorch(
       [&] {
         const torch::NoGradGuard no_grad;
-        for (at::Tensor tensor : impl_->Tensors()) {
+        for (const at::Tensor& tensor : impl_->Tensors()) {
           tensor.set_data(
               at::zeros({}, tensor.options().requires_grad(false)).expand(tensor.sizes()));
         }

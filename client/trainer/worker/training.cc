@@ -82,7 +82,7 @@ absl::StatusOr<at::Tensor> CheckOutput(const c10::IValue& value, const Plan& pla
     return Failure(kModelFailed, StrCat("the model's forward returns ", value.tagKind(),
                                          ", not a tensor; let it return the logits alone"));
   }
-  at::Tensor output = value.toTensor();
+  const at::Tensor& output = value.toTensor();
   const auto classes = static_cast<int64_t>(plan.data.classes.size());
   const bool table = plan.training.loss == Plan::Loss::kCrossEntropy;
   const bool fits = table ? output.dim() == 2 && output.size(0) == rows && output.size(1) == classes

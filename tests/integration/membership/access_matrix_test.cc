@@ -308,7 +308,8 @@ TEST_CASE_METHOD(Fixture, "Members of a repository may what their role allows, t
   for (const RoleCase& role : kRoles) {
     const auto member = api.MakeMember("st-mary", "heart", role.role, kind);
     for (const auto& [method, expected] : Table()) {
-      const auto check = [&](const std::string& resource, const char* letters, bool in_scope) {
+      const auto check = [&, &method = method, &expected = expected](
+                             const std::string& resource, const char* letters, bool in_scope) {
         CheckRow(*this, member, role.letter, method, expected, resource, letters, in_scope);
       };
       check("organizations/st-mary/repositories/heart/probes/x", expected.repository, true);
@@ -327,7 +328,8 @@ TEST_CASE_METHOD(Fixture, "Members of a namespace hold their role in every repos
                                         .role = role.role,
                                         .kind = v1::MEMBER_KIND_AGENT});
     for (const auto& [method, expected] : Table()) {
-      const auto check = [&](const std::string& resource, const char* letters, bool in_scope) {
+      const auto check = [&, &method = method, &expected = expected](
+                             const std::string& resource, const char* letters, bool in_scope) {
         CheckRow(*this, member, role.letter, method, expected, resource, letters, in_scope);
       };
       check("organizations/st-mary/repositories/heart/probes/x", expected.repository, true);
@@ -344,7 +346,8 @@ TEST_CASE_METHOD(Fixture, "Members of a namespace hold their role in every repos
 TEST_CASE_METHOD(Fixture, "Administrators run the server and see no repository", "[access]") {
   const auto member = api.MakeAdministrator();
   for (const auto& [method, expected] : Table()) {
-    const auto check = [&](const std::string& resource, const char* letters, bool in_scope) {
+    const auto check = [&, &method = method, &expected = expected](
+                           const std::string& resource, const char* letters, bool in_scope) {
       CheckRow(*this, member, 'A', method, expected, resource, letters, in_scope);
     };
     check("organizations/st-mary/repositories/heart/probes/x", expected.repository, false);

@@ -149,8 +149,9 @@ TEST_CASE_METHOD(RepositoryFixture, "An upload goes on after a break at its comm
         REQUIRE(api_.database()
                     .RunInTransaction([&](store::Transaction& transaction) -> absl::Status {
                       auto found = repositories::BlobKey(transaction, id_, key_file_);
-                      if (found.ok()) key = *std::move(found);
-                      return found.status();
+                      if (!found.ok()) return found.status();
+                      key = *std::move(found);
+                      return absl::OkStatus();
                     })
                     .ok());
         return key;

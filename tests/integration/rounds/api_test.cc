@@ -472,7 +472,7 @@ TEST_CASE("Statistics run over the API", "[rounds][api][statistics]") {
 TEST_CASE("Only agents of the repository may watch for assignments", "[rounds][api]") {
   RoundApi api;
   const auto ends_with = [&](const std::shared_ptr<grpc::Channel>& channel,
-                             v1::WatchAssignmentsRequest request) {
+                             const v1::WatchAssignmentsRequest& request) {
     auto stub = v1::ContributionService::NewStub(channel);
     Watch watch(*stub, request);
     return ReasonOf(rpc::FromGrpc(watch.End()));

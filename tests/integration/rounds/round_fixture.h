@@ -149,7 +149,7 @@ class RoundFixture {
             }};
   }
   // As after a restart of the coordinator.
-  void NewMachine(rounds::RoundOptions options = {}) {
+  void NewMachine(const rounds::RoundOptions& options = {}) {
     machine_ = std::make_unique<rounds::RoundMachine>(Dependencies(), options);
   }
   void Step() { Require(machine_->RunUntilIdle()); }
@@ -191,7 +191,7 @@ class RoundFixture {
     Connect(agents_.back());
     return agents_.back();
   }
-  void Connect(Agent& agent, std::optional<v1::WatchAssignmentsRequest> greeting = {}) {
+  void Connect(Agent& agent, const std::optional<v1::WatchAssignmentsRequest>& greeting = {}) {
     agent.session = {agent.id, crypto::RandomUuid()};
     const v1::WatchAssignmentsRequest request = greeting.value_or(Greeting());
     Require(rounds::CheckGreeting(request));
