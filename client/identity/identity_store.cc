@@ -262,7 +262,7 @@ absl::Status FileIdentityStore::Remove(std::string_view id) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<IdentityStore>> IdentityStore::Open(fs::path directory,
+absl::StatusOr<std::unique_ptr<IdentityStore>> IdentityStore::Open(const fs::path& directory,
                                                                    const Clock& clock) {
   // The last folder of each call is the one that gets 0700.
   FEDERITY_RETURN_IF_ERROR(MakeDirectories(directory));
@@ -270,7 +270,7 @@ absl::StatusOr<std::unique_ptr<IdentityStore>> IdentityStore::Open(fs::path dire
     FEDERITY_RETURN_IF_ERROR(MakeDirectories(directory / part));
     FEDERITY_RETURN_IF_ERROR(CloseToOthers(directory / part));
   }
-  return std::make_unique<FileIdentityStore>(std::move(directory), clock);
+  return std::make_unique<FileIdentityStore>(directory, clock);
 }
 
 }  // namespace federity::identity

@@ -46,7 +46,7 @@ class IdentityStore {
   // Makes what is missing. An identities/ or pending/ that group or others may
   // enter is narrowed to 0700; PERMISSION_DENIED where it is somebody else's.
   // The folder itself may hold other things: one that is there stays as it is.
-  static absl::StatusOr<std::unique_ptr<IdentityStore>> Open(std::filesystem::path directory,
+  static absl::StatusOr<std::unique_ptr<IdentityStore>> Open(const std::filesystem::path& directory,
                                                              const Clock& clock = Clock::System());
   virtual ~IdentityStore() = default;
 
