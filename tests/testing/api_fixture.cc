@@ -64,8 +64,9 @@ store::Rows ApiFixture::Sql(std::string_view sql, const store::Params& params) {
   store::Rows rows;
   Require(database().RunInTransaction([&](store::Transaction& transaction) -> absl::Status {
     absl::StatusOr<store::Rows> result = transaction.Execute(sql, params);
-    if (result.ok()) rows = *std::move(result);
-    return result.status();
+    if (!result.ok()) return result.status();
+    rows = *std::move(result);
+    return absl::OkStatus();
   }));
   return rows;
 }

@@ -38,7 +38,9 @@ std::vector<std::string> Environment(const Command& command) {
   for (const char* name : {"ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"}) {
     if (const char* value = std::getenv(name)) variables.push_back(std::string(name) + "=" + value);
   }
-  for (const auto& [name, value] : command.environment) variables.push_back(name + "=" + value);
+  for (const auto& [name, value] : command.environment) {
+    variables.push_back(std::string(name).append("=").append(value));
+  }
   return variables;
 }
 

@@ -132,7 +132,7 @@ TEST_CASE("Header lengths beyond the limit are refused before anything is read",
 
 TEST_CASE("Whatever is not canonical is refused", "[tensor]") {
   REQUIRE(DecodeHeader(Prefix(kGolden)).ok());
-  const auto refused_as = [](std::string from, const std::string& to) {
+  const auto refused_as = [](const std::string& from, const std::string& to) {
     std::string json = kGolden;
     const size_t at = json.find(from);
     REQUIRE(at != std::string::npos);

@@ -16,7 +16,7 @@ Plan TwoClasses() {
   return plan;
 }
 
-v1::Metrics Metrics(int64_t examples, double loss_sum, std::vector<int64_t> confusion) {
+v1::Metrics Metrics(int64_t examples, double loss_sum, const std::vector<int64_t>& confusion) {
   v1::Metrics metrics;
   metrics.set_examples(examples);
   metrics.set_loss_sum(loss_sum);
