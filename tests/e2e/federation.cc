@@ -3,6 +3,7 @@
 #include <chrono>
 #include <sstream>
 #include <stdexcept>
+#include <utility>
 
 namespace federity::e2e {
 namespace {
@@ -55,7 +56,7 @@ void Agent::Start() {
       directory_ / "agent.log");
 }
 
-Federation::Federation(testing::ServerProcess::Options options) : coordinator_(options) {
+Federation::Federation(testing::ServerProcess::Options options) : coordinator_(std::move(options)) {
   Do("admin", {"join", "-"}, coordinator_.administrator_link());
   Do("owner", {"join", "-"}, Json("admin", {"org", "invite", "st-mary"}).at("link"));
 }
@@ -100,10 +101,9 @@ void Federation::SetPlan(const std::string& repository, const std::string& plan)
 }
 
 std::string Federation::Invite(const std::string& repository, const std::string& role,
-                               const std::string& organization,
-                               std::vector<std::string> options) {
-  std::vector<std::string> arguments = {"invite", repository, "--role", role,
-                                        "--org",  organization};
+                               const std::string& organization, std::vector<std::string> options) {
+  std::vector<std::string> arguments = {"invite", repository, "--role",
+                                        role,     "--org",    organization};
   arguments.insert(arguments.end(), options.begin(), options.end());
   return Json("owner", std::move(arguments)).at("link");
 }
@@ -181,7 +181,7 @@ nlohmann::json Federation::Head(const std::string& repository) {
 }
 
 Hospitals::Hospitals(const std::string& plan, testing::ServerProcess::Options options)
-    : federation(options) {
+    : federation(std::move(options)) {
   federation.CreateRepository(kRepository, DemoFile("models/wdbc.pt"), plan);
   for (const std::string& csv : DealBreastCancer(3)) {
     agents.push_back(&federation.AddTableAgent(
@@ -191,7 +191,7 @@ Hospitals::Hospitals(const std::string& plan, testing::ServerProcess::Options op
 }
 
 Hospitals::Hospitals(testing::ServerProcess::Options options)
-    : Hospitals(ReadText(DemoFile("plan-wdbc.toml")), options) {}
+    : Hospitals(ReadText(DemoFile("plan-wdbc.toml")), std::move(options)) {}
 
 std::vector<std::string> DealBreastCancer(int parts) {
   std::istringstream lines(ReadText(DemoFile("data/wdbc.csv")));

@@ -38,7 +38,7 @@ std::map<std::string, std::string> Outcomes(Federation& federation, int round) {
   for (const json& contribution : list.at("contributions")) {
     const std::string state = contribution.at("state"), reason = contribution.at("refusal_reason");
     outcomes[organizations.at(contribution.at("member"))] =
-        reason.empty() ? state : state + " " + reason;
+        reason.empty() ? state : std::string(state).append(" ").append(reason);
   }
   return outcomes;
 }

@@ -29,7 +29,7 @@ std::string ResourceName(const std::string& repository) {
 
 }  // namespace
 
-RogueAgent::RogueAgent(Federation& federation, std::string repository,
+RogueAgent::RogueAgent(Federation& federation, const std::string& repository,
                        const std::string& organization)
     : agent_(federation.JoinAgent(repository, organization)),
       repository_name_(ResourceName(repository)),

@@ -20,7 +20,8 @@ namespace federity::e2e {
 // the keys of a workstation that joined and does not run. Failures throw.
 class RogueAgent {
  public:
-  RogueAgent(Federation& federation, std::string repository, const std::string& organization);
+  RogueAgent(Federation& federation, const std::string& repository,
+             const std::string& organization);
 
   // Opens the stream with the approvals of an honest agent.
   void Connect();

@@ -97,8 +97,8 @@ TEST_CASE("The control socket survives garbage", "[agent]") {
   const std::string garbage = GENERATE(
       std::string("\xff\xff\xff\xff"), std::string("\x00\x01\x00\x01", 4), Frame("not json"),
       Frame("[1,2]"), Frame(R"({"command": 5})"), Frame(R"({"arguments": "x"})"), Frame(""),
-      Frame(std::string(60'000, '[')), Frame("\xff\xfe\x00"), std::string("\x00\x00\x01", 3),
-      Frame("{\"command\": \"status\"").substr(0, 10));
+      Frame(std::string(60'000, '[')), Frame(std::string("\xff\xfe\x00", 3)),
+      std::string("\x00\x00\x01", 3), Frame("{\"command\": \"status\"").substr(0, 10));
   RawClient client(paths.socket());
   client.Send(garbage);
   client.CloseWriting();

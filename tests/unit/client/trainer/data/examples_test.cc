@@ -37,7 +37,7 @@ std::string BigEndian(uint32_t value) {
   return {static_cast<char>(value >> 24), static_cast<char>(value >> 16),
           static_cast<char>(value >> 8), static_cast<char>(value)};
 }
-std::string IdxHeader(std::vector<uint32_t> sizes, char type = 8) {
+std::string IdxHeader(const std::vector<uint32_t>& sizes, char type = 8) {
   std::string out = {'\0', '\0', type, static_cast<char>(sizes.size())};
   for (const uint32_t size : sizes) out += BigEndian(size);
   return out;
