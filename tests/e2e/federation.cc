@@ -48,11 +48,14 @@ nlohmann::json Agent::Json(std::vector<std::string> arguments) {
   return nlohmann::json::parse(Do(std::move(arguments)));
 }
 
-void Agent::Start() {
+void Agent::Start(const std::map<std::string, std::string>& environment) {
+  std::map<std::string, std::string> variables = {{"HOME", directory_.string()},
+                                                  {"LANG", "C.UTF-8"}};
+  variables.insert(environment.begin(), environment.end());
   daemon_ = std::make_unique<testing::Daemon>(
       testing::Command{
           .argv = {Program("federity-agent").string(), "run", "--state-dir", state().string()},
-          .environment = {{"HOME", directory_.string()}, {"LANG", "C.UTF-8"}}},
+          .environment = std::move(variables)},
       directory_ / "agent.log");
 }
 

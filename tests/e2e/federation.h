@@ -2,6 +2,7 @@
 #define FEDERITY_TESTS_E2E_FEDERATION_H_
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -24,7 +25,9 @@ class Agent {
   std::string Do(std::vector<std::string> arguments, const std::string& input = "");
   Finished Try(std::vector<std::string> arguments, const std::string& input = "");
   nlohmann::json Json(std::vector<std::string> arguments);
-  void Start();
+  // With this environment besides (Faults).
+  void Start(const std::map<std::string, std::string>& environment = {});
+  bool Running() { return daemon_->Running(); }
   void Kill() { daemon_->Kill(); }
   int Stop() { return daemon_->Terminate(); }
   std::string log() const { return daemon_->log(); }

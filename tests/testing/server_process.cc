@@ -40,27 +40,35 @@ ServerProcess::~ServerProcess() {
   KillPostmaster(data_directory_);
 }
 
-void ServerProcess::Start() {
+void ServerProcess::Launch(const std::map<std::string, std::string>& environment) {
   std::vector<std::string> argv = {FEDERITY_SERVER_PROGRAM,  "run",      "--data-dir",
                                    data_directory_.string(), "--listen", "127.0.0.1:" + port_};
   if (postgres_ != nullptr) argv.insert(argv.end(), {"--database-url", postgres_->url()});
   argv.insert(argv.end(), options_.arguments.begin(), options_.arguments.end());
-  daemon_ = std::make_unique<Daemon>(Command{.argv = std::move(argv)}, folder_.path() / "output");
+  std::error_code none;
+  fs::remove(data_directory_ / "port", none);  // of a run that was killed
+  daemon_ = std::make_unique<Daemon>(
+      Command{.argv = std::move(argv), .environment = environment}, folder_.path() / "output");
+}
+
+bool ServerProcess::AwaitServing() {
   const fs::path port = data_directory_ / "port";  // written atomically once it serves
   for (const absl::Time end = absl::Now() + absl::Seconds(90); !fs::exists(port);) {
-    if (!daemon_->Running()) throw std::runtime_error("federity-server ended: " + output());
+    if (!daemon_->Running()) return false;
     if (absl::Now() > end) throw std::runtime_error("federity-server does not serve: " + output());
     absl::SleepFor(absl::Milliseconds(5));
   }
   port_ = ReadLine(port);
   address_ = ReadLine(data_directory_ / "address");
+  return true;
 }
 
-void ServerProcess::Kill() {
-  daemon_->Kill();
-  std::error_code error;
-  fs::remove(data_directory_ / "port", error);  // so that Start waits for its own
+void ServerProcess::Start(const std::map<std::string, std::string>& environment) {
+  Launch(environment);
+  if (!AwaitServing()) throw std::runtime_error("federity-server ended: " + output());
 }
+
+void ServerProcess::Kill() { daemon_->Kill(); }
 
 std::string ServerProcess::administrator_link() const {
   std::string link = ReadLine(data_directory_ / "administrator-link");

@@ -2,6 +2,7 @@
 #define FEDERITY_TESTS_TESTING_SERVER_PROCESS_H_
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -43,8 +44,13 @@ class ServerProcess {
   int Stop() { return daemon_->Terminate(); }
   // SIGKILL: as a crash. An embedded database runs on.
   void Kill();
-  // After Stop or Kill.
-  void Start();
+  // After Stop or Kill; with this environment besides (Faults).
+  void Start(const std::map<std::string, std::string>& environment = {});
+  // The same in two steps, for a start that may end early: then false.
+  void Launch(const std::map<std::string, std::string>& environment);
+  bool AwaitServing();
+  // Whether it still runs. REQUIRES: Start or Kill after it says no.
+  bool Running() { return daemon_->Running(); }
 
   // Runs `federity-server ARGUMENTS` beside it.
   static Finished Run(std::vector<std::string> arguments);
