@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <vector>
 
-#include "client/datasets/fingerprint.h"
 #include "client/terminal/format.h"
 #include "common/base/errors.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
 #include "common/base/strings.h"
-#include "common/crypto/digest.h"
+#include "common/crypto/file_digest.h"
 
 namespace federity::agent {
 namespace {
@@ -37,14 +36,6 @@ std::vector<Cached> ListCached(const std::filesystem::path& directory) {
 }
 
 }  // namespace
-
-absl::StatusOr<std::string> DigestOfFile(const std::filesystem::path& file,
-                                         const std::function<bool()>& cancelled) {
-  datasets::Source source{.format = "csv", .path = file.string()};
-  FEDERITY_ASSIGN_OR_RETURN(const datasets::Fingerprint fingerprint,
-                            datasets::TakeFingerprint(source, cancelled));
-  return fingerprint.digest;
-}
 
 absl::StatusOr<ModelCache::Files> ModelCache::Fetch(const std::shared_ptr<grpc::Channel>& channel,
                                                     const v1::Commit& commit,
@@ -110,9 +101,12 @@ absl::Status ModelCache::FetchPart(const std::shared_ptr<grpc::Channel>& channel
   options.max_bytes = program ? commit.program_bytes() : commit.weights_bytes();
   std::error_code error;
   if (std::filesystem::exists(file, error)) {
-    const absl::StatusOr<std::string> digest = DigestOfFile(file, options.cancelled);
-    if (absl::IsCancelled(digest.status())) return digest.status();
-    if (digest.ok() && *digest == options.expected_digest) {
+    const auto content = crypto::DigestFile(file, [&](std::string_view) {
+      return options.cancelled && options.cancelled() ? absl::CancelledError("stopped")
+                                                      : absl::OkStatus();
+    });
+    if (absl::IsCancelled(content.status())) return content.status();
+    if (content.ok() && content->digest.ToString() == options.expected_digest) {
       std::filesystem::last_write_time(file, std::filesystem::file_time_type::clock::now(), error);
       return absl::OkStatus();
     }

@@ -42,10 +42,6 @@ class ModelCache {
   const int64_t max_bytes_;
 };
 
-// "sha256:…" of a file; `cancelled` (may be empty) as everywhere.
-absl::StatusOr<std::string> DigestOfFile(const std::filesystem::path& file,
-                                         const std::function<bool()>& cancelled);
-
 }  // namespace federity::agent
 
 #endif  // FEDERITY_CLIENT_AGENT_MODEL_CACHE_H_

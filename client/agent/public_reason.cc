@@ -2,6 +2,7 @@
 
 #include "absl/strings/cord.h"
 #include "client/trainer/failure.h"
+#include "common/base/errors.h"
 #include "common/base/strings.h"
 
 namespace federity::agent {
@@ -19,6 +20,7 @@ absl::Status WithPublicReason(absl::Status status, std::string_view reason) {
 
 std::string PublicReason(const absl::Status& status) {
   if (const auto reason = status.GetPayload(kPayload)) return std::string(*reason);
+  if (ReasonOf(status) == v1::ERROR_REASON_STORAGE_FULL) return "the workstation's disk is full";
   return StrCat("the workstation could not go on (", absl::StatusCodeToString(status.code()), ")",
                 kSeeLog);
 }

@@ -18,7 +18,7 @@
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
 #include "common/base/strings.h"
-#include "common/crypto/digest.h"
+#include "common/crypto/file_digest.h"
 #include "common/crypto/secret.h"
 #include "common/log/log.h"
 #include "common/rpc/status_codec.h"
@@ -196,7 +196,8 @@ absl::Status Runner::TrainToOutbox(const Work& work, const v1::TrainingAssignmen
   entry.repository = work.repository;
   entry.base_commit_digest = assignment.base_commit().digest();
   entry.plan_digest = PlanDigest(prepared.plan).ToString();
-  FEDERITY_ASSIGN_OR_RETURN(entry.delta_digest, DigestOfFile(delta, {}));
+  FEDERITY_ASSIGN_OR_RETURN(const crypto::FileContent content, crypto::DigestFile(delta));
+  entry.delta_digest = content.digest.ToString();
   entry.examples = result.examples();
   entry.base_metrics = ToMetrics(result.base_metrics());
   entry.train_seconds = result.train_seconds();

@@ -1,9 +1,7 @@
 #include "client/cli/jobs.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cmath>
 
 #include "absl/strings/str_format.h"
@@ -14,6 +12,7 @@
 #include "common/base/errors.h"
 #include "common/base/files.h"
 #include "common/base/strings.h"
+#include "common/crypto/file_digest.h"
 
 namespace federity::cli {
 namespace {
@@ -71,8 +70,10 @@ absl::StatusOr<SplitModel> Split(CliContext& cli, const fs::path& model, const P
   job.set_weights_path(out.parts.weights.string());
   job.set_plan_toml(FormatPlan(plan));
   FEDERITY_ASSIGN_OR_RETURN(out.result, RunJob(cli, request, "checking the model"));
-  FEDERITY_ASSIGN_OR_RETURN(out.program_digest, DigestOfFile(out.parts.program));
-  FEDERITY_ASSIGN_OR_RETURN(out.weights_digest, DigestOfFile(out.parts.weights));
+  FEDERITY_ASSIGN_OR_RETURN(const crypto::FileContent program, crypto::DigestFile(out.parts.program));
+  out.program_digest = program.digest;
+  FEDERITY_ASSIGN_OR_RETURN(const crypto::FileContent weights, crypto::DigestFile(out.parts.weights));
+  out.weights_digest = weights.digest;
   for (const std::string& warning : out.result.warnings()) {
     cli.output.Note(StrCat("warning: ", terminal::Printable(warning)));
   }
@@ -144,19 +145,6 @@ worker::v1::Dataset DatasetAt(const std::string& path, const std::string& labels
   if (!labels.empty()) dataset.set_labels_path(fs::absolute(labels, error).string());
   if (dataset.format() == "csv") dataset.set_label_column(shape.label_column);
   return dataset;
-}
-
-absl::StatusOr<crypto::Digest> DigestOfFile(const fs::path& file) {
-  FEDERITY_ASSIGN_OR_RETURN(const FileDescriptor fd, OpenFile(file, O_RDONLY));
-  crypto::Sha256Hasher hasher;
-  std::string block(1 << 20, '\0');
-  while (true) {
-    const ssize_t size = ::read(fd.get(), block.data(), block.size());
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return ErrnoStatus(errno, StrCat("reading ", file.string()));
-    if (size == 0) return hasher.Finish();
-    hasher.Update(std::string_view(block.data(), static_cast<size_t>(size)));
-  }
 }
 
 }  // namespace federity::cli

@@ -67,8 +67,6 @@ struct DataShape {
 worker::v1::Dataset DatasetAt(const std::string& path, const std::string& labels,
                               const DataShape& shape);
 
-absl::StatusOr<crypto::Digest> DigestOfFile(const std::filesystem::path& file);
-
 }  // namespace federity::cli
 
 #endif  // FEDERITY_CLIENT_CLI_JOBS_H_

@@ -1,6 +1,5 @@
 #include "client/datasets/fingerprint.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -10,12 +9,10 @@
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
 #include "common/base/strings.h"
-#include "common/crypto/digest.h"
+#include "common/crypto/file_digest.h"
 
 namespace federity::datasets {
 namespace {
-
-constexpr int64_t kBlockBytes = 1 << 20;
 
 // Every file of a data set, as its path and the name it has in the digest.
 struct File {
@@ -63,28 +60,6 @@ absl::StatusOr<std::string> StampOf(const std::vector<File>& files) {
   return hasher.Finish().Hex();
 }
 
-struct Content {
-  crypto::Digest digest;
-  int64_t size = 0;
-};
-
-absl::StatusOr<Content> ReadContent(const File& file, std::string& block,
-                                    const std::function<bool()>& cancelled) {
-  FEDERITY_ASSIGN_OR_RETURN(const FileDescriptor fd, OpenFile(file.path, O_RDONLY));
-  struct stat info {};
-  if (fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, file.path);
-  crypto::Sha256Hasher hasher;
-  for (int64_t at = 0; at < info.st_size;) {
-    if (cancelled && cancelled()) return absl::CancelledError("reading the data set was stopped");
-    const int64_t n = std::min<int64_t>(kBlockBytes, info.st_size - at);
-    if (!ReadFully(fd.get(), block.data(), n, at).ok())
-      return absl::AbortedError(StrCat("'", file.path, "' changed while it was read; try again"));
-    hasher.Update(std::string_view(block).substr(0, static_cast<size_t>(n)));
-    at += n;
-  }
-  return Content{hasher.Finish(), info.st_size};
-}
-
 }  // namespace
 
 absl::StatusOr<std::string> TakeStamp(const Source& source) {
@@ -97,11 +72,15 @@ absl::StatusOr<Fingerprint> TakeFingerprint(const Source& source,
   FEDERITY_ASSIGN_OR_RETURN(const std::vector<File> files, FilesOf(source));
   Fingerprint fingerprint;
   FEDERITY_ASSIGN_OR_RETURN(fingerprint.stamp, StampOf(files));
-  std::string block(kBlockBytes, '\0');
+  const auto go_on = [&](std::string_view) {
+    return cancelled && cancelled() ? absl::CancelledError("reading the data set was stopped")
+                                    : absl::OkStatus();
+  };
   crypto::Sha256Hasher all;
   for (const File& file : files) {
-    FEDERITY_ASSIGN_OR_RETURN(const Content content, ReadContent(file, block, cancelled));
-    all.Update(StrCat(file.name, " ", content.size, " ", content.digest.Hex(), "\n"));
+    FEDERITY_ASSIGN_OR_RETURN(const crypto::FileContent content,
+                              crypto::DigestFile(std::filesystem::path(file.path), go_on));
+    all.Update(StrCat(file.name, " ", content.bytes, " ", content.digest.Hex(), "\n"));
     if (source.format == "csv") fingerprint.digest = content.digest.ToString();
   }
   if (fingerprint.digest.empty()) fingerprint.digest = all.Finish().ToString();

@@ -11,7 +11,7 @@
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
 #include "common/base/strings.h"
-#include "common/crypto/digest.h"
+#include "common/crypto/file_digest.h"
 
 namespace federity::state {
 namespace {
@@ -67,13 +67,26 @@ std::vector<std::string> Outbox::RemoveLeftOvers() {
   if (!folders.ok()) return {};
   absl::MutexLock lock(&mutex_);
   std::set<std::filesystem::path> kept;
-  for (const auto& [contribution, entry] : entries_) kept.insert(FolderOf(contribution));
   std::vector<std::string> damaged;
+  for (auto at = entries_.begin(); at != entries_.end();) {
+    // With the coordinator, the file has done its work.
+    const absl::Status whole = at->second.step == OutboxEntry::Step::kTrained
+                                   ? CheckDelta(at->second)
+                                   : absl::OkStatus();
+    if (whole.ok()) {
+      kept.insert(FolderOf(at->first));
+      ++at;
+    } else {
+      damaged.push_back(StrCat("an update in the outbox is damaged (", ToStd(whole.message()),
+                               "); the coordinator assigns it again"));
+      at = entries_.erase(at);
+    }
+  }
   for (const auto& folder : *folders) {
     if (kept.contains(folder)) continue;
     // Without a record it was never finished, or was being removed.
     if (const absl::Status status = ReadRecord(folder / kRecord).status();
-        !absl::IsNotFound(status))
+        !status.ok() && !absl::IsNotFound(status))
       damaged.push_back(StrCat("an update in the outbox does not read (", ToStd(status.message()),
                                "); the coordinator assigns it again"));
     std::error_code ignored;
@@ -89,6 +102,13 @@ std::filesystem::path Outbox::FolderOf(std::string_view contribution) const {
 
 std::filesystem::path Outbox::DeltaPath(std::string_view contribution) const {
   return FolderOf(contribution) / kDelta;
+}
+
+absl::Status Outbox::CheckDelta(const OutboxEntry& entry) const {
+  FEDERITY_ASSIGN_OR_RETURN(const crypto::FileContent content,
+                            crypto::DigestFile(DeltaPath(entry.contribution)));
+  if (content.digest.ToString() == entry.delta_digest) return absl::OkStatus();
+  return absl::DataLossError("its file is not what was trained; check the disk");
 }
 
 std::vector<OutboxEntry> Outbox::List() const {

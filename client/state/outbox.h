@@ -34,8 +34,10 @@ class Outbox {
   absl::Status Update(const OutboxEntry& entry);
   absl::Status Remove(std::string_view contribution);
   std::filesystem::path DeltaPath(std::string_view contribution) const;
-  // Removes folders that hold no entry: what a crash left, and records that do
-  // not read, of which it returns one line each. For the only process at work.
+  // DATA_LOSS unless the delta is the one that was added.
+  absl::Status CheckDelta(const OutboxEntry& entry) const;
+  // Removes what is no entry: what a crash left, and damaged records and deltas,
+  // of which it returns one line each. For the only process at work.
   std::vector<std::string> RemoveLeftOvers();
 
  private:

@@ -1,6 +1,5 @@
 #include <fcntl.h>
 #include <grpcpp/client_context.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -12,7 +11,7 @@
 #include "common/base/errors.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
-#include "common/crypto/digest.h"
+#include "common/crypto/file_digest.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/status_codec.h"
 #include "federity/v1/uploads.grpc.pb.h"
@@ -31,18 +30,10 @@ struct Source {
 absl::StatusOr<Source> OpenSource(const std::filesystem::path& path) {
   Source source;
   FEDERITY_ASSIGN_OR_RETURN(source.file, OpenFile(path, O_RDONLY));
-  struct stat info {};
-  if (fstat(source.file.get(), &info) != 0) return ErrnoStatus(errno, path.string());
-  source.size = info.st_size;
-  crypto::Sha256Hasher hasher;
-  std::string block(static_cast<size_t>(std::min(rpc::kChunkBytes, source.size)), '\0');
-  for (int64_t at = 0; at < source.size;) {
-    const int64_t n = std::min(rpc::kChunkBytes, source.size - at);
-    FEDERITY_RETURN_IF_ERROR(ReadFully(source.file.get(), block.data(), n, at));
-    hasher.Update(std::string_view(block).substr(0, static_cast<size_t>(n)));
-    at += n;
-  }
-  source.digest = hasher.Finish().ToString();
+  FEDERITY_ASSIGN_OR_RETURN(const crypto::FileContent content,
+                            crypto::DigestFile(source.file.get()));
+  source.size = content.bytes;
+  source.digest = content.digest.ToString();
   return source;
 }
 

@@ -138,7 +138,7 @@ absl::Status Fill(const Source& source, const fs::path& folder, const Progress& 
     Hold(source, absl::InfinitePast()).IgnoreError();  // it ends by itself otherwise
   };
   FEDERITY_RETURN_IF_ERROR(DumpDatabase(source.database_url, folder / kDumpFile));
-  FEDERITY_ASSIGN_OR_RETURN(manifest.database, ReadContent(folder / kDumpFile));
+  FEDERITY_ASSIGN_OR_RETURN(manifest.database, crypto::DigestFile(folder / kDumpFile));
   report.bytes = manifest.database.bytes;
   FEDERITY_RETURN_IF_ERROR(CopyBlobs(source, folder, progress, manifest, report));
   FEDERITY_ASSIGN_OR_RETURN(const std::vector<std::string> deleted,

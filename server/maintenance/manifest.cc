@@ -19,7 +19,7 @@ absl::Status Malformed(std::string_view what) {
   return absl::InvalidArgumentError(StrCat(kManifestFile, ": ", what));
 }
 
-Json ToJson(const FileContent& content) {
+Json ToJson(const crypto::FileContent& content) {
   return {{"sha256", content.digest.Hex()}, {"bytes", content.bytes}};
 }
 
@@ -34,8 +34,8 @@ absl::StatusOr<crypto::Digest> DigestOf(const Json& json, const char* key) {
   return digest;
 }
 
-absl::StatusOr<FileContent> ContentOf(const Json& json) {
-  FileContent content;
+absl::StatusOr<crypto::FileContent> ContentOf(const Json& json) {
+  crypto::FileContent content;
   FEDERITY_ASSIGN_OR_RETURN(content.digest, DigestOf(json, "sha256"));
   const auto bytes = json.find("bytes");
   if (bytes == json.end() || !bytes->is_number_unsigned()) return Malformed("'bytes' is missing");

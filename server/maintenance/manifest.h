@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/crypto/digest.h"
-#include "server/maintenance/copy.h"
+#include "common/crypto/file_digest.h"
 
 namespace federity::maintenance {
 
@@ -23,7 +23,7 @@ inline constexpr char kBlobFolder[] = "blobs";
 struct BackedUpBlob {
   std::string repository;  // UUID
   crypto::Digest address;  // of the plaintext: the blob's name
-  FileContent file;        // as encrypted
+  crypto::FileContent file;        // as encrypted
 };
 
 struct Manifest {
@@ -32,7 +32,7 @@ struct Manifest {
   int schema = 0;             // of the database
   std::string authority;      // SHA-256 of the CA certificate, hexadecimal
   std::string key_check;      // opens under the key file that the backup needs
-  FileContent database;
+  crypto::FileContent database;
   std::vector<BackedUpBlob> blobs;
   std::vector<std::string> deleted;  // repositories that were deleted meanwhile
 };

@@ -21,10 +21,6 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kMaxManifestBytes = int64_t{1} << 30;  // some 5 million blobs
 
-bool Same(const FileContent& a, const FileContent& b) {
-  return a.digest == b.digest && a.bytes == b.bytes;
-}
-
 absl::Status Damaged(const fs::path& file) {
   return absl::DataLossError(
       StrCat(file.string(), " is not what the backup holds: it was changed or damaged; take "
@@ -83,8 +79,8 @@ absl::StatusOr<Manifest> OpenBackup(const fs::path& from, const crypto::Secret& 
         "the key file is not the one that this backup needs; restore that one from its own "
         "backup, or name it with key_file");
   }
-  FEDERITY_ASSIGN_OR_RETURN(const FileContent dump, ReadContent(from / kDumpFile));
-  if (!Same(dump, manifest.database)) return Damaged(from / kDumpFile);
+  FEDERITY_ASSIGN_OR_RETURN(const crypto::FileContent dump, crypto::DigestFile(from / kDumpFile));
+  if (dump != manifest.database) return Damaged(from / kDumpFile);
   return manifest;
 }
 
@@ -97,8 +93,8 @@ absl::Status RestoreBlobs(const Manifest& manifest, const fs::path& from, blobs:
     FEDERITY_ASSIGN_OR_RETURN(const fs::path to, blobs.SealedFile(blob.repository, blob.address));
     FEDERITY_RETURN_IF_ERROR(MakeDirectories(to.parent_path().parent_path()));
     FEDERITY_RETURN_IF_ERROR(MakeDirectories(to.parent_path()));
-    FEDERITY_ASSIGN_OR_RETURN(const FileContent copied, CopyFile(file, to));
-    if (!Same(copied, blob.file)) return Damaged(file);
+    FEDERITY_ASSIGN_OR_RETURN(const crypto::FileContent copied, CopyFile(file, to));
+    if (copied != blob.file) return Damaged(file);
     folders.insert(to.parent_path());
     folders.insert(to.parent_path().parent_path());
     progress(++done, static_cast<int64_t>(manifest.blobs.size()));

@@ -11,7 +11,7 @@
 //
 // A step is what makes a change last: the commit of a transaction that wrote rows
 // (libpq), a rename, a link, an unlink, an fsync. Its name says what it does, without
-// numbers and hexadecimal, so that the same step has the same name in every run.
+// numbers and random words, so that the same step has the same name in every run.
 
 #include <dlfcn.h>
 #include <ctype.h>
@@ -112,12 +112,13 @@ std::string Short(const char* path) {
   return slash == std::string::npos ? text : text.substr(slash + 1);
 }
 
-// Without numbers, and without words of hexadecimal or base64 that hold one.
+// Without numbers and the words of hexadecimal or base64 that hold one.
 std::string Named(const std::string& text) {
   std::string name, word;
   const auto flush = [&] {
     const bool numbered = word.find_first_of("0123456789") != std::string::npos;
-    name += numbered ? "#" : word;
+    const bool random = word.rfind("tmp-", 0) == 0;  // mkstemp
+    name += numbered ? "#" : random ? "tmp" : word;
     word.clear();
   };
   for (const char c : text) {

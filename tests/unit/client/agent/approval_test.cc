@@ -1,9 +1,11 @@
 #include "client/agent/approval.h"
 
 #include <catch2/catch.hpp>
+#include <cerrno>
 
 #include "client/agent/public_reason.h"
 #include "client/trainer/failure.h"
+#include "common/base/files.h"
 #include "common/crypto/digest.h"
 
 namespace federity::agent {
@@ -91,6 +93,7 @@ TEST_CASE("PublicReason lets out what speaks of models, never of data", "[agent]
         trainer::Failure(trainer::kOutOfMemory, "secret"), absl::DeadlineExceededError("secret")})
     CHECK_THAT(PublicReason(DescribeTrainerError(status)), !Catch::Contains("secret"));
   CHECK_THAT(PublicReason(absl::InternalError("/secret/path")), !Catch::Contains("secret"));
+  CHECK(PublicReason(ErrnoStatus(ENOSPC, "/secret/path")) == "the workstation's disk is full");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include "common/crypto/digest.h"
 #include "tests/unit/client/temp_dir.h"
 
 namespace federity::state {
@@ -18,7 +19,7 @@ OutboxEntry Entry() {
   entry.contribution = kName;  // an identifier that must not become a path
   entry.identity = "id-1";
   entry.repository = "organizations/o/repositories/r";
-  entry.delta_digest = "sha256:aa";
+  entry.delta_digest = crypto::Sha256("bytes").ToString();
   entry.examples = 42;
   entry.base_metrics.set_examples(10);
   entry.base_metrics.set_loss_sum(1.5);
@@ -82,6 +83,18 @@ TEST_CASE("Outbox: what a crash left half-way is no entry and goes", "[state]") 
       auto again = *Outbox::Open(dir / "outbox");
       CHECK_FALSE(again->Find(kName));
       CHECK(again->RemoveLeftOvers().size() <= 1);
+    }
+    SECTION("a delta that the disk damaged") {
+      std::ofstream(folder / "delta.safetensors") << "bites";
+      auto again = *Outbox::Open(dir / "outbox");
+      CHECK(again->CheckDelta(*again->Find(kName)).code() == absl::StatusCode::kDataLoss);
+      CHECK(again->RemoveLeftOvers().size() == 1);
+      CHECK_FALSE(again->Find(kName));
+    }
+    SECTION("a delta that is gone") {
+      std::filesystem::remove(folder / "delta.safetensors");
+      auto again = *Outbox::Open(dir / "outbox");
+      CHECK(again->RemoveLeftOvers().size() == 1);
     }
   }
   auto outbox = *Outbox::Open(dir / "outbox");
