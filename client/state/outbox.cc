@@ -70,9 +70,8 @@ std::vector<std::string> Outbox::RemoveLeftOvers() {
   std::vector<std::string> damaged;
   for (auto at = entries_.begin(); at != entries_.end();) {
     // With the coordinator, the file has done its work.
-    const absl::Status whole = at->second.step == OutboxEntry::Step::kTrained
-                                   ? CheckDelta(at->second)
-                                   : absl::OkStatus();
+    const absl::Status whole =
+        at->second.step == OutboxEntry::Step::kTrained ? CheckDelta(at->second) : absl::OkStatus();
     if (whole.ok()) {
       kept.insert(FolderOf(at->first));
       ++at;

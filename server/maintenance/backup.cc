@@ -10,6 +10,7 @@
 #include "common/base/strings.h"
 #include "common/base/version.h"
 #include "common/crypto/aead.h"
+#include "server/maintenance/copy.h"
 #include "server/maintenance/dump.h"
 #include "server/maintenance/key_rotation.h"
 #include "server/maintenance/manifest.h"
@@ -124,10 +125,9 @@ absl::Status SyncFolders(const fs::path& folder) {
 absl::Status Fill(const Source& source, const fs::path& folder, const Progress& progress,
                   BackupReport& report) {
   // Opens the keys, so that a backup is of a coordinator that can be opened.
-  FEDERITY_ASSIGN_OR_RETURN(
-      const auto authority,
-      membership::CertificateAuthority::LoadOrCreate(source.database, source.key_file,
-                                                     source.clock));
+  FEDERITY_ASSIGN_OR_RETURN(const auto authority,
+                            membership::CertificateAuthority::LoadOrCreate(
+                                source.database, source.key_file, source.clock));
   Manifest manifest{.created = source.clock.Now(),
                     .version = std::string(kVersion),
                     .schema = store::SchemaVersion(),

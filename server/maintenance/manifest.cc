@@ -80,8 +80,8 @@ absl::StatusOr<Manifest> ParseManifest(std::string_view text) {
   const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return Malformed("it is not a JSON object");
   if (Text(json, "format") != kFormat) {
-    return Malformed(StrCat("its format is '", Text(json, "format"), "'; this program reads ",
-                            kFormat));
+    return Malformed(
+        StrCat("its format is '", Text(json, "format"), "'; this program reads ", kFormat));
   }
   Manifest manifest;
   std::string error;

@@ -21,17 +21,17 @@ inline constexpr char kDumpFile[] = "database.dump";
 inline constexpr char kBlobFolder[] = "blobs";
 
 struct BackedUpBlob {
-  std::string repository;  // UUID
-  crypto::Digest address;  // of the plaintext: the blob's name
-  crypto::FileContent file;        // as encrypted
+  std::string repository;    // UUID
+  crypto::Digest address;    // of the plaintext: the blob's name
+  crypto::FileContent file;  // as encrypted
 };
 
 struct Manifest {
   absl::Time created;
-  std::string version;        // of the program
-  int schema = 0;             // of the database
-  std::string authority;      // SHA-256 of the CA certificate, hexadecimal
-  std::string key_check;      // opens under the key file that the backup needs
+  std::string version;    // of the program
+  int schema = 0;         // of the database
+  std::string authority;  // SHA-256 of the CA certificate, hexadecimal
+  std::string key_check;  // opens under the key file that the backup needs
   crypto::FileContent database;
   std::vector<BackedUpBlob> blobs;
   std::vector<std::string> deleted;  // repositories that were deleted meanwhile

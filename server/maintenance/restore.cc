@@ -7,6 +7,7 @@
 #include "common/base/status_macros.h"
 #include "common/base/strings.h"
 #include "server/audit/audit_log.h"
+#include "server/maintenance/copy.h"
 #include "server/maintenance/dump.h"
 #include "server/maintenance/key_rotation.h"
 #include "server/repositories/garbage.h"
@@ -23,8 +24,9 @@ constexpr int64_t kMaxManifestBytes = int64_t{1} << 30;  // some 5 million blobs
 
 absl::Status Damaged(const fs::path& file) {
   return absl::DataLossError(
-      StrCat(file.string(), " is not what the backup holds: it was changed or damaged; take "
-                            "another copy of the backup"));
+      StrCat(file.string(),
+             " is not what the backup holds: it was changed or damaged; take "
+             "another copy of the backup"));
 }
 
 absl::Status CheckEmpty(store::Transaction& transaction) {
@@ -39,10 +41,9 @@ absl::Status Settle(store::Transaction& transaction, const Manifest& manifest, a
   const std::string words =
       StrCat("the coordinator was restored from its backup of ",
              absl::FormatTime("%Y-%m-%d %H:%M", manifest.created, absl::UTCTimeZone()), " UTC");
-  FEDERITY_RETURN_IF_ERROR(
-      rounds::FailRunningRounds(transaction, rounds::RoundEvent::kRestored,
-                                {.reason = v1::ERROR_REASON_COORDINATOR_RESTORED, .words = words},
-                                now));
+  FEDERITY_RETURN_IF_ERROR(rounds::FailRunningRounds(
+      transaction, rounds::RoundEvent::kRestored,
+      {.reason = v1::ERROR_REASON_COORDINATOR_RESTORED, .words = words}, now));
   FEDERITY_RETURN_IF_ERROR(statistics::FailRuns(transaction, words, now));
   for (const std::string& repository : manifest.deleted) {
     const absl::Status deleted = repositories::DeleteRepository(transaction, repository, now);
@@ -109,9 +110,8 @@ absl::Status RestoreDatabase(const Manifest& manifest, const fs::path& from,
   FEDERITY_RETURN_IF_ERROR(database.RunInTransaction(&CheckEmpty));
   FEDERITY_RETURN_IF_ERROR(LoadDump(database_url, from / kDumpFile));
   FEDERITY_RETURN_IF_ERROR(store::Migrate(database));
-  return database.RunInTransaction([&](store::Transaction& transaction) {
-    return Settle(transaction, manifest, now);
-  });
+  return database.RunInTransaction(
+      [&](store::Transaction& transaction) { return Settle(transaction, manifest, now); });
 }
 
 }  // namespace federity::maintenance

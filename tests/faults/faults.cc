@@ -13,12 +13,12 @@
 // (libpq), a rename, a link, an unlink, an fsync. Its name says what it does, without
 // numbers and random words, so that the same step has the same name in every run.
 
-#include <dlfcn.h>
 #include <ctype.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -47,10 +47,10 @@ Function Next(const char* name) {
   return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
 }
 // The function of that name in the libraries behind this one.
-#define NEXT(name)                                          \
-  ([] {                                                     \
-    static const auto next = Next<decltype(&name)>(#name);  \
-    return next;                                            \
+#define NEXT(name)                                         \
+  ([] {                                                    \
+    static const auto next = Next<decltype(&name)>(#name); \
+    return next;                                           \
   }())
 
 struct Faults {
@@ -65,7 +65,8 @@ struct Faults {
 
 std::string ReadSmall(const std::string& path) {
   char text[512] = {};
-  const int fd = static_cast<int>(syscall(SYS_openat, AT_FDCWD, path.c_str(), O_RDONLY | O_CLOEXEC, 0));
+  const int fd =
+      static_cast<int>(syscall(SYS_openat, AT_FDCWD, path.c_str(), O_RDONLY | O_CLOEXEC, 0));
   if (fd < 0) return "";
   const long n = syscall(SYS_read, fd, text, sizeof(text) - 1);
   syscall(SYS_close, fd);

@@ -25,15 +25,15 @@ bool HasEnded(const json& round) {
   return state == "COMMITTED" || state == "FAILED" || state == "CANCELLED";
 }
 
-// Until it is so; each look is a call of a program, so this does not spin.
+}  // namespace
+
+// Each look is a call of a program, so this does not spin.
 void Await(const std::string& what, const std::function<bool()>& is_so) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(120);
   while (!is_so()) {
     if (std::chrono::steady_clock::now() > end) throw std::runtime_error("not in 120 s: " + what);
   }
 }
-
-}  // namespace
 
 Effort Effort::FromEnvironment() {
   const char* seed = std::getenv("FEDERITY_CHAOS_SEED");
@@ -131,9 +131,8 @@ bool Disturbed::KillCoordinator(const Faults::Moment& moment) {
     coordinator().Launch(coordinator_faults_.environment());
     if (coordinator().AwaitServing()) {
       StartRound();
-      Await("the coordinator's or the round's end", [this] {
-        return !coordinator().Running() || RoundHasEnded();
-      });
+      Await("the coordinator's or the round's end",
+            [this] { return !coordinator().Running() || RoundHasEnded(); });
     }
     died = !coordinator().Running();
   });
@@ -148,9 +147,8 @@ bool Disturbed::KillAgent(const Faults::Moment& moment) {
   Round([&] {
     agent(0).Start(agent_faults_.environment());
     StartRound();
-    Await("the agent's or the round's end", [this] {
-      return !agent(0).Running() || RoundHasEnded();
-    });
+    Await("the agent's or the round's end",
+          [this] { return !agent(0).Running() || RoundHasEnded(); });
     died = !agent(0).Running();
   });
   agent_faults_.KillNever();

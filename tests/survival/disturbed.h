@@ -32,6 +32,9 @@ struct Effort {
 std::vector<testing::Faults::Moment> Moments(const std::vector<std::string>& steps);
 std::string Describe(const testing::Faults::Moment& moment);
 
+// Until it is so, for at most two minutes; then throws, naming it.
+void Await(const std::string& what, const std::function<bool()>& is_so);
+
 // The weights' digest after each of so many rounds that nothing disturbs, under
 // the plan that Disturbed has. [0] is the model at its beginning.
 std::vector<std::string> UndisturbedDigests(size_t rounds);

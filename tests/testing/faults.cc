@@ -16,8 +16,8 @@ std::map<std::string, std::string> Faults::environment() const {
 }
 
 void Faults::KillAt(const Moment& moment) {
-  WriteText(folder_.path() / "kill", std::to_string(moment.count) +
-                                         (moment.after ? " after " : " before ") + moment.step);
+  WriteText(folder_.path() / "kill",
+            std::to_string(moment.count) + (moment.after ? " after " : " before ") + moment.step);
 }
 
 void Faults::KillNever() { fs::remove(folder_.path() / "kill"); }

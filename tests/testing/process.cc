@@ -33,8 +33,8 @@ std::string Quote(const std::vector<std::string>& argv) {
 }
 
 std::vector<std::string> Environment(const Command& command) {
-  std::vector<std::string> variables = {
-      "PATH=" + fs::path(command.argv[0]).parent_path().string() + ":/usr/bin:/bin"};
+  std::vector<std::string> variables = {"PATH=" + fs::path(command.argv[0]).parent_path().string() +
+                                        ":/usr/bin:/bin"};
   for (const char* name : {"ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"}) {
     if (const char* value = std::getenv(name)) variables.push_back(std::string(name) + "=" + value);
   }
@@ -113,7 +113,9 @@ Finished Run(const Command& command) {
   in.read = FileDescriptor();
   out.write = FileDescriptor();
   err.write = FileDescriptor();
-  if (write(in.write.get(), command.input.data(), command.input.size()) < 0) { /* it need not read */ }
+  if (write(in.write.get(), command.input.data(), command.input.size()) <
+      0) { /* it need not read */
+  }
   in.write = FileDescriptor();
   Finished finished;
   const auto deadline = SteadyClock::now() + std::chrono::seconds(command.timeout_seconds);

@@ -47,8 +47,8 @@ void ServerProcess::Launch(const std::map<std::string, std::string>& environment
   argv.insert(argv.end(), options_.arguments.begin(), options_.arguments.end());
   std::error_code none;
   fs::remove(data_directory_ / "port", none);  // of a run that was killed
-  daemon_ = std::make_unique<Daemon>(
-      Command{.argv = std::move(argv), .environment = environment}, folder_.path() / "output");
+  daemon_ = std::make_unique<Daemon>(Command{.argv = std::move(argv), .environment = environment},
+                                     folder_.path() / "output");
 }
 
 bool ServerProcess::AwaitServing() {
@@ -60,6 +60,7 @@ bool ServerProcess::AwaitServing() {
   }
   port_ = ReadLine(port);
   address_ = ReadLine(data_directory_ / "address");
+  if (options_.on_serving) options_.on_serving(std::stoi(port_));
   return true;
 }
 

@@ -2,6 +2,7 @@
 #define FEDERITY_TESTS_TESTING_SERVER_PROCESS_H_
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -21,6 +22,8 @@ class ServerProcess {
     // False: a TempPostgres by URL, which is faster. True: its own embedded one.
     bool embedded_database = false;
     std::vector<std::string> arguments = {};  // further ones of `run`
+    // Called with its port each time that it serves, before anybody is told.
+    std::function<void(int)> on_serving = {};
   };
   // Starts it and waits until it serves.
   explicit ServerProcess(Options options);
