@@ -7,10 +7,13 @@
 #   deploy/test.sh --tidy               clang-tidy and thread-safety analysis
 #   deploy/test.sh --fuzz MINUTES       each fuzz target that long, two at once, from
 #                                       the committed corpus and build/fuzz/corpus
+#   deploy/test.sh --chaos SEED         every kill and every failing disk, clock and
+#                                       network of tests/survival, in SEED's order
 #   deploy/test.sh --fast               without the process tests
 #
-# The sanitizer, tidy and fuzz tiers add a line to docs/quality.md. Options after --
-# go to ctest, e.g. `deploy/test.sh -- -R rounds`. FUZZ_SEED repeats a fuzz run's seed.
+# All but the first and the last add a line to docs/quality.md. Options after -- go to
+# ctest (with --chaos to Catch2), e.g. `deploy/test.sh -- -R rounds`. FUZZ_SEED repeats a
+# fuzz run's seed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,10 +29,13 @@ while [ $# -gt 0 ]; do
     --fuzz)
       [[ "${2:-}" =~ ^[1-9][0-9]{0,3}$ ]] || { echo "test.sh: --fuzz needs whole minutes" >&2; exit 2; }
       preset=fuzz; tier=fuzz; fuzz_minutes=$2; shift ;;
+    --chaos)
+      [[ "${2:-}" =~ ^[0-9]{1,18}$ ]] || { echo "test.sh: --chaos needs a seed, a whole number" >&2; exit 2; }
+      tier=chaos; chaos_seed=$2; budget_minutes=170; shift ;;
     --tidy) preset=tidy; tier=tidy; budget_minutes=170 ;;
     --fast) ctest_args+=(-LE e2e) ;;
     --) shift; ctest_args+=("$@"); break ;;
-    -h|--help) sed -n '2,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h|--help) sed -n '2,18s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "test.sh: unknown argument '$1'; see --help" >&2; exit 2 ;;
   esac
   shift
@@ -107,6 +113,22 @@ if [ "$tier" = fuzz ]; then
   fuzz_all || status=$?
   log_quality "$fuzz_result" "$fuzz_seed"
   printf '%s== %s\n' "$phases" "$fuzz_result"
+  exit $status
+fi
+
+chaos_all() {
+  local log=build/$preset/chaos.log status=0
+  FEDERITY_CHAOS_SEED=$chaos_seed "build/$preset/bin/survival" --durations yes "${ctest_args[@]}" \
+    2>&1 | tee "$log" || status=$?
+  chaos_result="$(grep -c ' killed ' "$log" || true) kills, $(grep -E '^(All tests passed|test cases:)' "$log" \
+    | tail -n 1 | tr -s '| ' ' ' || echo 'did not end')"
+  return "$status"
+}
+if [ "$tier" = chaos ]; then
+  status=0
+  chaos_all || status=$?
+  log_quality "$chaos_result" "$chaos_seed"
+  printf '%s== %s\n' "$phases" "$chaos_result"
   exit $status
 fi
 

@@ -28,6 +28,7 @@ class Agent {
   // With this environment besides (Faults).
   void Start(const std::map<std::string, std::string>& environment = {});
   bool Running() { return daemon_->Running(); }
+  pid_t pid() const { return daemon_->pid(); }
   void Kill() { daemon_->Kill(); }
   int Stop() { return daemon_->Terminate(); }
   std::string log() const { return daemon_->log(); }
