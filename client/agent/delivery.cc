@@ -64,7 +64,7 @@ class Delivery {
     } while (status.ok() && !settled_);
     if (!IsFinal(status) || cancellation_.cancelled()) return status;
     // Ours alone: the coordinator would wait for it.
-    if (absl::IsDataLoss(status)) {
+    if (ReasonOf(status) == v1::ERROR_REASON_DIGEST_MISMATCH) {
       Abandon(context_, entry_.identity, entry_.contribution,
               "the trained update was damaged on the workstation's disk");
     }
@@ -94,7 +94,7 @@ class Delivery {
     options.cancelled = [&] { return cancellation_.cancelled(); };
     options.give_up_after = absl::Minutes(1);
     options.first_pause = context_.first_pause;
-    FEDERITY_RETURN_IF_ERROR(context_.outbox.CheckDelta(entry_));
+    options.expected_digest = entry_.delta_digest;
     progress_.Set(entry_.contribution, v1::CONTRIBUTION_PHASE_UPLOADING, 0);
     absl::StatusOr<std::string> upload = transfer::UploadFile(
         channel_, entry_.repository, context_.outbox.DeltaPath(entry_.contribution),

@@ -70,9 +70,11 @@ absl::StatusOr<SplitModel> Split(CliContext& cli, const fs::path& model, const P
   job.set_weights_path(out.parts.weights.string());
   job.set_plan_toml(FormatPlan(plan));
   FEDERITY_ASSIGN_OR_RETURN(out.result, RunJob(cli, request, "checking the model"));
-  FEDERITY_ASSIGN_OR_RETURN(const crypto::FileContent program, crypto::DigestFile(out.parts.program));
+  FEDERITY_ASSIGN_OR_RETURN(const crypto::FileContent program,
+                            crypto::DigestFile(out.parts.program));
   out.program_digest = program.digest;
-  FEDERITY_ASSIGN_OR_RETURN(const crypto::FileContent weights, crypto::DigestFile(out.parts.weights));
+  FEDERITY_ASSIGN_OR_RETURN(const crypto::FileContent weights,
+                            crypto::DigestFile(out.parts.weights));
   out.weights_digest = weights.digest;
   for (const std::string& warning : out.result.warnings()) {
     cli.output.Note(StrCat("warning: ", terminal::Printable(warning)));
@@ -96,13 +98,14 @@ absl::StatusOr<std::string> Upload(CliContext& cli, const Session& session, cons
       UuidOf(StrCat("federity/upload/v1\n", session.identity().member, "\n", session.scope(), "\n",
                     purpose, "\n", digest.ToString()));
   ProgressBar bar(cli.output, std::string(label), ProgressBar::Unit::kBytes);
-  auto upload =
-      transfer::UploadFile(session.channel(), session.scope(), file, request_id, TransferWith(bar));
+  transfer::TransferOptions options = TransferWith(bar);
+  options.expected_digest = digest.ToString();
+  auto upload = transfer::UploadFile(session.channel(), session.scope(), file, request_id, options);
   // The coordinator remembers the request for longer than the upload: one that
   // expired is begun anew.
   if (absl::IsNotFound(upload.status())) {
     upload = transfer::UploadFile(session.channel(), session.scope(), file, crypto::RandomUuid(),
-                                  TransferWith(bar));
+                                  options);
   }
   return upload;
 }

@@ -34,8 +34,6 @@ class Outbox {
   absl::Status Update(const OutboxEntry& entry);
   absl::Status Remove(std::string_view contribution);
   std::filesystem::path DeltaPath(std::string_view contribution) const;
-  // DATA_LOSS unless the delta is the one that was added.
-  absl::Status CheckDelta(const OutboxEntry& entry) const;
   // Removes what is no entry: what a crash left, and damaged records and deltas,
   // of which it returns one line each. For the only process at work.
   std::vector<std::string> RemoveLeftOvers();
@@ -46,6 +44,8 @@ class Outbox {
   absl::StatusOr<std::vector<std::filesystem::path>> Folders() const;
   absl::Status Load();
   absl::Status WriteRecord(const OutboxEntry& entry);
+  // DATA_LOSS unless the delta is the one that was added.
+  absl::Status CheckDelta(const OutboxEntry& entry) const;
 
   const std::filesystem::path directory_;
   mutable absl::Mutex mutex_;

@@ -26,8 +26,9 @@ struct TransferOptions {
   absl::Duration give_up_after = absl::Minutes(10);
   // The first pause after a break; it doubles up to 30 s, with jitter.
   absl::Duration first_pause = absl::Seconds(1);
-  // Downloads: the digest that the file must have, "sha256:…"; empty: the one
-  // that the coordinator declares.
+  // The digest that the file must have, "sha256:…". Downloads without it take the one
+  // that the coordinator declares. Uploads without it read the file once more; the
+  // coordinator refuses other bytes with DIGEST_MISMATCH.
   std::string expected_digest;
   // Downloads: a larger file is refused.
   int64_t max_bytes = int64_t{1} << 37;

@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <grpcpp/client_context.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -27,9 +28,14 @@ struct Source {
   std::string digest;
 };
 
-absl::StatusOr<Source> OpenSource(const std::filesystem::path& path) {
+absl::StatusOr<Source> OpenSource(const std::filesystem::path& path, const std::string& digest) {
   Source source;
   FEDERITY_ASSIGN_OR_RETURN(source.file, OpenFile(path, O_RDONLY));
+  struct stat info {};
+  if (fstat(source.file.get(), &info) != 0) return ErrnoStatus(errno, path.string());
+  source.size = info.st_size;
+  source.digest = digest;
+  if (!digest.empty()) return source;
   FEDERITY_ASSIGN_OR_RETURN(const crypto::FileContent content,
                             crypto::DigestFile(source.file.get()));
   source.size = content.bytes;
@@ -152,7 +158,7 @@ absl::StatusOr<std::string> UploadFile(const std::shared_ptr<grpc::Channel>& cha
                                        const std::filesystem::path& file,
                                        std::string_view request_id,
                                        const TransferOptions& options) {
-  FEDERITY_ASSIGN_OR_RETURN(Source source, OpenSource(file));
+  FEDERITY_ASSIGN_OR_RETURN(Source source, OpenSource(file, options.expected_digest));
   v1::CreateUploadRequest create;
   create.set_parent(std::string(repository_name));
   create.set_size_bytes(source.size);

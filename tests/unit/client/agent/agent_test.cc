@@ -173,6 +173,25 @@ TEST_CASE("The outbox goes on at the step where it was cut", "[agent]") {
   });
 }
 
+TEST_CASE("Agent trains again what the disk damaged", "[agent]") {
+  World world;
+  world.Prepare();
+  const size_t before = world.trainer.requests().size();
+  state::OutboxEntry entry;
+  entry.contribution = World::Contribution(1);
+  entry.identity = kId;
+  entry.repository = kRepository;
+  entry.delta_digest = crypto::Sha256(world.trainer.delta()).ToString();
+  REQUIRE(world.outbox->Add(entry, world.dir.Write("delta", "damaged")).ok());
+  world.coordinator.Send(world.Training());
+  world.Start();
+  REQUIRE(world.AwaitEvent("accepted"));
+  CHECK(world.trainer.requests().size() == before + 1);
+  world.coordinator.Locked([&](auto&, auto& seen) {
+    CHECK(seen.uploads.begin()->second.bytes == world.trainer.delta());
+  });
+}
+
 TEST_CASE("A lost answer to a submission is asked for again with the same request id", "[agent]") {
   World world;
   world.Prepare();

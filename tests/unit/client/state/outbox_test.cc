@@ -87,7 +87,6 @@ TEST_CASE("Outbox: what a crash left half-way is no entry and goes", "[state]") 
     SECTION("a delta that the disk damaged") {
       std::ofstream(folder / "delta.safetensors") << "bites";
       auto again = *Outbox::Open(dir / "outbox");
-      CHECK(again->CheckDelta(*again->Find(kName)).code() == absl::StatusCode::kDataLoss);
       CHECK(again->RemoveLeftOvers().size() == 1);
       CHECK_FALSE(again->Find(kName));
     }

@@ -1,6 +1,8 @@
 #include <catch2/catch.hpp>
 
 #include "client/transfer/transfer.h"
+#include "common/base/errors.h"
+#include "common/crypto/digest.h"
 #include "tests/unit/client/fake_coordinator.h"
 #include "tests/unit/client/temp_dir.h"
 
@@ -50,6 +52,19 @@ TEST_CASE("UploadFile goes on where an earlier process was cut", "[transfer]") {
     CHECK(seen.write_offsets == std::vector<int64_t>{0, 777'777});
     CHECK(seen.uploads.begin()->second.bytes == content);
   });
+}
+
+TEST_CASE("UploadFile declares the digest that it was given", "[transfer]") {
+  TempDir dir;
+  FakeCoordinator coordinator;
+  TransferOptions options = Quick();
+  options.expected_digest = crypto::Sha256("bytes").ToString();
+  CHECK(UploadFile(coordinator.channel(), kRepository, dir.Write("whole", "bytes"), kRequest,
+                   options)
+            .ok());
+  const auto damaged = UploadFile(coordinator.channel(), kRepository, dir.Write("damaged", "bites"),
+                                  "00000000-0000-4000-8000-000000000002", options);
+  CHECK(ReasonOf(damaged.status()) == v1::ERROR_REASON_DIGEST_MISMATCH);
 }
 
 TEST_CASE("UploadFile reports progress up to the last byte and uploads empty files", "[transfer]") {
