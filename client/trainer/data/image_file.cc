@@ -7,9 +7,10 @@
 #include <cstring>
 #include <string>
 
-// It needs <cstdio> before it.
+// They need <cstdio> before them, and the first the second.
 // clang-format off
 #include <jpeglib.h>
+#include <jerror.h>
 // clang-format on
 
 #include "common/base/status_macros.h"
@@ -57,6 +58,21 @@ struct JpegErrors {
 }
 void IgnoreJpegMessage(j_common_ptr) {}
 
+// Where pixels are missing libjpeg warns and makes some up.
+void OnJpegWarning(j_common_ptr info, int level) {
+  if (level >= 0) return;  // a trace message
+  switch (info->err->msg_code) {
+    case JWRN_ARITH_BAD_CODE:
+    case JWRN_HIT_MARKER:
+    case JWRN_HUFF_BAD_CODE:
+    case JWRN_JPEG_EOF:
+    case JWRN_MUST_RESYNC:
+      OnJpegError(info);
+    default:
+      return;
+  }
+}
+
 // Everything below the setjmp is plain data, so that longjmp skips no
 // destructor. `out` has width · height · channels bytes. False: see errors.message,
 // or the sizes differ.
@@ -65,6 +81,7 @@ bool ReadJpeg(std::string_view bytes, const ImageShape& shape, JpegErrors& error
   jpeg_decompress_struct info = {};
   info.err = jpeg_std_error(&errors.base);
   errors.base.error_exit = OnJpegError;
+  errors.base.emit_message = OnJpegWarning;
   errors.base.output_message = IgnoreJpegMessage;
   if (setjmp(errors.escape) != 0) {
     jpeg_destroy_decompress(&info);

@@ -102,6 +102,17 @@ TEST_CASE("PNG and JPEG become pixels, channel by channel") {
   CHECK(pixels == flat);
 }
 
+TEST_CASE("A JPEG that was cut is refused, not filled in") {
+  std::vector<uint8_t> noise(64 * 64);
+  uint32_t state = 7;
+  for (uint8_t& pixel : noise) pixel = static_cast<uint8_t>((state = state * 1664525 + 1) >> 24);
+  const std::string jpeg = EncodeJpeg(64, 64, 1, noise);
+  CHECK(MessageOf(jpeg, {1, 64, 64}).empty());
+  for (const size_t kept : {jpeg.size() / 2, jpeg.size() - 100}) {
+    CHECK_THAT(MessageOf(jpeg.substr(0, kept), {1, 64, 64}), Catch::Contains("a damaged JPEG"));
+  }
+}
+
 TEST_CASE("An image of another size is refused before its pixels are allocated") {
   // 2^31-1 squared grey pixels would be 4 EiB.
   CHECK_THAT(MessageOf(LyingPng(60000, 60000), {1, 28, 28}), Catch::Contains("60000 by 60000"));
