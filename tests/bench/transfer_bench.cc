@@ -1,12 +1,14 @@
 // Model bytes to and from a real coordinator, over TLS on loopback.
 //
-//   transfer_bench [--megabytes N[,N…]] [--each N] [--repeats N]
+//   transfer_bench [--megabytes N[,N…]] [--each N] [--far N] [--repeats N]
 //
 // upload-N, download-N   N megabytes. "ratio" is a bare gRPC stream's seconds over ours,
 //                        with the same TLS and chunks, whose receiver also takes SHA-256,
 //                        encrypts with the same cipher (uploads; for a download its sender
 //                        decrypts) and writes the bytes once, with one fdatasync.
 //                        "unburdened_seconds" is the stream alone.
+// upload-far, download-far   through a line of 100 ms there and back and 12.5 MB/s each
+//                        way (--far megabytes); "ratio" is the line's own seconds over ours.
 // upload-8xN             eight agents at once, N megabytes each (--each, 50).
 
 #include <fcntl.h>
@@ -34,6 +36,7 @@
 #include "federity/v1/uploads.grpc.pb.h"
 #include "tests/bench/bench.h"
 #include "tests/e2e/federation.h"
+#include "tests/testing/tcp_proxy.h"
 
 namespace federity::bench {
 namespace {
@@ -212,6 +215,94 @@ void BareDownload(const std::shared_ptr<grpc::Channel>& channel, const std::stri
 
 // ---- Ours
 
+void WriteWeights(const fs::path& file, int64_t bytes) {
+  const tensor::TensorSpec spec = Require(
+      tensor::MakeTensorSpec(tensor::kWeightsEncoding, {{.name = "w", .shape = {bytes / 4}}}));
+  std::ofstream out(file, std::ios::binary);
+  out << tensor::EncodeHeader(spec);
+  std::mt19937_64 random{std::random_device{}()};  // equal content would be stored once
+  std::vector<float> block(1 << 18);
+  for (int64_t left = bytes / 4; left > 0; left -= static_cast<int64_t>(block.size())) {
+    const auto n = static_cast<size_t>(std::min<int64_t>(left, 1 << 18));
+    for (size_t i = 0; i < n; ++i) block[i] = static_cast<float>(random() >> 40) * 1e-8F;
+    out.write(reinterpret_cast<const char*>(block.data()), static_cast<std::streamsize>(n * 4));
+  }
+}
+
+std::string DigestOf(const fs::path& file) {
+  return Require(crypto::DigestFile(file)).digest.ToString();
+}
+
+std::shared_ptr<grpc::Channel> Channel(const fs::path& home) {
+  const auto store = Require(identity::IdentityStore::Open(home));
+  return Require(store->Connect(Require(store->List()).front().id));
+}
+
+std::string Upload(const std::shared_ptr<grpc::Channel>& channel, const fs::path& file,
+                   const std::string& digest) {
+  transfer::TransferOptions options;
+  options.expected_digest = digest;
+  return Require(transfer::UploadFile(channel, kResource, file, crypto::RandomUuid(), options));
+}
+
+// A commit on top of the head, with these weights; its name.
+std::string Commit(e2e::Federation& federation, const std::shared_ptr<grpc::Channel>& channel,
+                   const std::string& weights) {
+  const fs::path program = federation.directory() / "program";
+  testing::WriteText(program, "a program " + crypto::RandomUuid());
+  v1::CreateCommitRequest request;
+  request.set_parent(kResource);
+  request.set_parent_commit(federation.Head(kRepository).at("name"));
+  request.set_program_upload(Upload(channel, program, DigestOf(program)));
+  request.set_weights_upload(weights);
+  request.set_message("bench");
+  request.set_request_id(crypto::RandomUuid());
+  grpc::ClientContext context;
+  v1::Commit commit;
+  RequireOk(v1::CommitService::NewStub(channel)->CreateCommit(&context, request, &commit));
+  return commit.name();
+}
+
+void Download(const std::shared_ptr<grpc::Channel>& channel, const std::string& commit,
+              const fs::path& out) {
+  fs::remove(out);
+  Require(transfer::DownloadCommitPart(channel, commit, v1::COMMIT_PART_WEIGHTS, out));
+}
+
+void CreateRepository(e2e::Federation& federation) {
+  federation.CreateRepository(kRepository, e2e::DemoFile("models/wdbc.pt"),
+                              e2e::ReadText(e2e::DemoFile("plan-wdbc.toml")));
+}
+
+void Far(int64_t megabytes) {
+  constexpr int64_t kRate = 12'500'000;
+  testing::TcpProxy line;
+  e2e::Federation federation({.arguments = {"--public", "localhost:" + std::to_string(line.port())},
+                              .on_serving = [&line](int port) { line.SetTarget(port); }});
+  CreateRepository(federation);
+  const fs::path file = federation.directory() / "weights";
+  WriteWeights(file, megabytes * 1'000'000);
+  const auto bytes = static_cast<int64_t>(fs::file_size(file));
+  const std::string digest = DigestOf(file);
+  const auto channel = Channel(federation.home("owner"));
+  line.SetDelay(std::chrono::milliseconds(50));
+  line.SetRate(kRate);
+  const auto report = [&](const char* name, double seconds) {
+    const double least = static_cast<double>(bytes) / static_cast<double>(kRate);
+    Print({{"bench", "transfer"},
+           {"case", name},
+           {"bytes", bytes},
+           {"seconds", seconds},
+           {"baseline_seconds", least},
+           {"ratio", least / seconds}});
+  };
+  std::string upload;
+  report("upload-far", Seconds([&] { upload = Upload(channel, file, digest); }));
+  const std::string commit = Commit(federation, channel, upload);
+  report("download-far",
+         Seconds([&] { Download(channel, commit, federation.directory() / "downloaded"); }));
+}
+
 class Bench {
  public:
   explicit Bench(int repeats)
@@ -219,8 +310,7 @@ class Bench {
         bare_server_({.argv = {fs::read_symlink("/proc/self/exe").string(), "--serve",
                                folder_.path().string()}},
                      folder_.path() / "bare.log") {
-    federation_.CreateRepository(kRepository, e2e::DemoFile("models/wdbc.pt"),
-                                 e2e::ReadText(e2e::DemoFile("plan-wdbc.toml")));
+    CreateRepository(federation_);
     for (int i = 0; i < kAgents; ++i) {
       agents_.push_back(&federation_.JoinAgent(kRepository, "Hospital " + std::to_string(i)));
     }
@@ -231,7 +321,7 @@ class Bench {
     const fs::path file = folder_.path() / "weights";
     WriteWeights(file, megabytes * 1'000'000);
     const auto size = static_cast<int64_t>(fs::file_size(file));
-    const std::string digest = Require(crypto::DigestFile(file)).digest.ToString();
+    const std::string digest = DigestOf(file);
     const auto channel = Channel(federation_.home("owner"));
     const auto bare = BareChannel();
     const std::string kept = (folder_.path() / "kept").string();
@@ -242,14 +332,10 @@ class Bench {
     const double up_alone = Seconds([&] { BareUpload(bare, file, ""); });
     Report("upload-" + std::to_string(megabytes), size, up, up_alone);
 
-    const std::string commit = Commit(channel, upload);
+    const std::string commit = Commit(federation_, channel, upload);
     const fs::path out = folder_.path() / "downloaded";
     const Pair down = InTurn(
-        repeats_,
-        [&] {
-          fs::remove(out);
-          Require(transfer::DownloadCommitPart(channel, commit, v1::COMMIT_PART_WEIGHTS, out));
-        },
+        repeats_, [&] { Download(channel, commit, out); },
         [&] { BareDownload(bare, kept, 0, out); });
     const double down_alone = Seconds([&] { BareDownload(bare, "", size, ""); });
     Report("download-" + std::to_string(megabytes), size, down, down_alone);
@@ -263,7 +349,7 @@ class Bench {
     for (size_t i = 0; i < kAgents; ++i) {
       files.push_back(folder_.path() / ("update-" + std::to_string(i)));
       WriteWeights(files[i], megabytes * 1'000'000);
-      digests.push_back(Require(crypto::DigestFile(files[i])).digest.ToString());
+      digests.push_back(DigestOf(files[i]));
       ours.push_back(Channel(agents_[i]->state()));
       bare.push_back(BareChannel());
     }
@@ -282,52 +368,9 @@ class Bench {
   }
 
  private:
-  static void WriteWeights(const fs::path& file, int64_t bytes) {
-    const tensor::TensorSpec spec = Require(
-        tensor::MakeTensorSpec(tensor::kWeightsEncoding, {{.name = "w", .shape = {bytes / 4}}}));
-    std::ofstream out(file, std::ios::binary);
-    out << tensor::EncodeHeader(spec);
-    std::mt19937_64 random{std::random_device{}()};  // equal content would be stored once
-    std::vector<float> block(1 << 18);
-    for (int64_t left = bytes / 4; left > 0; left -= static_cast<int64_t>(block.size())) {
-      const auto n = static_cast<size_t>(std::min<int64_t>(left, 1 << 18));
-      for (size_t i = 0; i < n; ++i) block[i] = static_cast<float>(random() >> 40) * 1e-8F;
-      out.write(reinterpret_cast<const char*>(block.data()), static_cast<std::streamsize>(n * 4));
-    }
-  }
-
-  static std::shared_ptr<grpc::Channel> Channel(const fs::path& home) {
-    const auto store = Require(identity::IdentityStore::Open(home));
-    return Require(store->Connect(Require(store->List()).front().id));
-  }
-
   std::shared_ptr<grpc::Channel> BareChannel() const {
     return rpc::MakeChannel({.address = "localhost:" + e2e::ReadText(folder_.path() / "port"),
                              .ca_certificate_pem = e2e::ReadText(folder_.path() / "ca")});
-  }
-
-  static std::string Upload(const std::shared_ptr<grpc::Channel>& channel, const fs::path& file,
-                            const std::string& digest) {
-    transfer::TransferOptions options;
-    options.expected_digest = digest;
-    return Require(transfer::UploadFile(channel, kResource, file, crypto::RandomUuid(), options));
-  }
-
-  std::string Commit(const std::shared_ptr<grpc::Channel>& channel, const std::string& weights) {
-    const fs::path program = folder_.path() / "program";
-    testing::WriteText(program, "a program " + crypto::RandomUuid());
-    v1::CreateCommitRequest request;
-    request.set_parent(kResource);
-    request.set_parent_commit(federation_.Head(kRepository).at("name"));
-    request.set_program_upload(
-        Require(transfer::UploadFile(channel, kResource, program, crypto::RandomUuid())));
-    request.set_weights_upload(weights);
-    request.set_message("bench");
-    request.set_request_id(crypto::RandomUuid());
-    grpc::ClientContext context;
-    v1::Commit commit;
-    RequireOk(v1::CommitService::NewStub(channel)->CreateCommit(&context, request, &commit));
-    return commit.name();
   }
 
   void Report(const std::string& name, int64_t bytes, const Pair& pair, double alone) {
@@ -352,15 +395,17 @@ class Bench {
 
 int Main(int argc, char** argv) {
   std::string megabytes = "400,2200";
-  int64_t each = 50;
+  int64_t each = 50, far = 100;
   int repeats = 3;
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string option = argv[i];
     if (option == "--serve") return Serve(argv[i + 1]);
     if (option == "--megabytes") megabytes = argv[i + 1];
     if (option == "--each") each = std::stoll(argv[i + 1]);
+    if (option == "--far") far = std::stoll(argv[i + 1]);
     if (option == "--repeats") repeats = std::stoi(argv[i + 1]);
   }
+  Far(far);
   Bench bench(repeats);
   std::istringstream list(megabytes);
   for (std::string one; std::getline(list, one, ',');) bench.Model(std::stoll(one));

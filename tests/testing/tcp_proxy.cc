@@ -19,8 +19,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kMostWaiting = size_t{64} << 20;  // bytes on their way, as of a long fast line
-constexpr auto kTick = std::chrono::milliseconds(5);
+// Bytes of a connection on their way: a long fast line's, and a router's queue.
+constexpr size_t kMostWaiting = size_t{16} << 20;
+constexpr auto kTick = std::chrono::milliseconds(1);
 
 sockaddr_in Loopback(int port) {
   sockaddr_in address = {};
@@ -51,16 +52,20 @@ struct Way {
   bool ended = false;  // the sender is done
 
   bool WantsToRead() const { return !ended && bytes_waiting < kMostWaiting; }
-  bool IsDue(Clock::time_point now) const { return !waiting.empty() && waiting.front().first <= now; }
+  bool IsDue(Clock::time_point now) const {
+    return !waiting.empty() && waiting.front().first <= now;
+  }
 
-  // False if the connection broke.
-  bool Read(Clock::time_point due) {
+  // Takes what is there, which comes when `due` says of its size. False if the
+  // connection broke.
+  template <typename Due>
+  bool Read(const Due& due) {
     std::array<char, 65536> buffer;
     const ssize_t n = recv(from, buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (n < 0) return errno == EAGAIN || errno == EINTR;
     ended = n == 0;
     if (ended) return true;
-    waiting.emplace_back(due, std::string(buffer.data(), static_cast<size_t>(n)));
+    waiting.emplace_back(due(n), std::string(buffer.data(), static_cast<size_t>(n)));
     bytes_waiting += static_cast<size_t>(n);
     bytes_read += n;
     return true;
@@ -121,6 +126,11 @@ void TcpProxy::SetDelay(std::chrono::milliseconds delay) {
   settings_.delay = delay;
 }
 
+void TcpProxy::SetRate(int64_t bytes_per_second) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  settings_.rate = bytes_per_second;
+}
+
 void TcpProxy::SetLifetime(int64_t bytes) {
   const std::lock_guard<std::mutex> lock(mutex_);
   settings_.lifetime = bytes;
@@ -179,7 +189,14 @@ void TcpProxy::Run() {
         if ((polled[at++].revents & ~POLLOUT) == 0 || settings.silent || !way->WantsToRead()) {
           continue;
         }
-        alive = alive && way->Read(now + settings.delay);
+        Line& line = way == &connection->up ? up_ : down_;
+        alive = alive && way->Read([&](ssize_t bytes) {
+          line.free_at = std::max(line.free_at, now);
+          if (settings.rate > 0) {
+            line.free_at += std::chrono::nanoseconds(bytes * 1'000'000'000 / settings.rate);
+          }
+          return line.free_at + settings.delay;
+        });
       }
       if (settings.silent) return false;
       for (Way* way : {&connection->up, &connection->down}) {

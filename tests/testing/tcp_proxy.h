@@ -26,6 +26,8 @@ class TcpProxy {
   void SetTarget(int port);
   // Bytes take so long each way. 0 at first.
   void SetDelay(std::chrono::milliseconds delay);
+  // All connections share a line of so many bytes a second each way; 0: no limit.
+  void SetRate(int64_t bytes_per_second);
   // A connection ends after so many bytes of its client, in the middle of whatever it
   // was; 0: never.
   void SetLifetime(int64_t bytes);
@@ -35,9 +37,14 @@ class TcpProxy {
 
  private:
   struct Connection;
+  using Clock = std::chrono::steady_clock;
+  struct Line {  // one way of what all connections share
+    Clock::time_point free_at{};
+  };
   struct Settings {
     int target = 0;
     std::chrono::milliseconds delay{0};
+    int64_t rate = 0;
     int64_t lifetime = 0;
     bool silent = false;
     bool stopped = false;
@@ -49,9 +56,10 @@ class TcpProxy {
   FileDescriptor listener_;
   int port_ = 0;
   mutable std::mutex mutex_;
-  Settings settings_;       // mutex_
-  int64_t accepted_ = 0;    // mutex_
-  std::vector<std::unique_ptr<Connection>> connections_;  // the thread's
+  Settings settings_;                                     // mutex_
+  int64_t accepted_ = 0;                                  // mutex_
+  std::vector<std::unique_ptr<Connection>> connections_;  // the thread's, as are the lines
+  Line up_, down_;
   std::thread thread_;
 };
 
