@@ -18,13 +18,13 @@
 
 namespace federity::membership {
 
-// Certificates live this long; they are renewed at half of it. They begin a
-// little early, for members whose clocks are behind.
+// Certificates live this long; they are renewed at half of it. They begin a day
+// early, for members whose clocks are behind.
 inline constexpr absl::Duration kPersonCertificateLife = absl::Hours(24 * 30);
 inline constexpr absl::Duration kAgentCertificateLife = absl::Hours(24 * 7);
 inline constexpr absl::Duration kServerCertificateLife = absl::Hours(24 * 365);
 inline constexpr absl::Duration kCaCertificateLife = absl::Hours(24 * 365 * 20);
-inline constexpr absl::Duration kClockSkew = absl::Minutes(5);
+inline constexpr absl::Duration kClockSkew = absl::Hours(24);
 
 // The coordinator's own keys: the CA that signs members' and servers'
 // certificates, and the Ed25519 key that signs what it states. They live in the

