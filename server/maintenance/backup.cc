@@ -10,6 +10,7 @@
 #include "common/base/strings.h"
 #include "common/base/version.h"
 #include "common/crypto/aead.h"
+#include "common/crypto/secret.h"
 #include "server/maintenance/copy.h"
 #include "server/maintenance/dump.h"
 #include "server/maintenance/key_rotation.h"
@@ -25,10 +26,17 @@ namespace fs = std::filesystem;
 // A backup that is killed holds the collector no longer than this.
 constexpr absl::Duration kHold = absl::Hours(1);
 constexpr absl::Duration kRenewHold = absl::Minutes(10);
+constexpr char kLockFile[] = "lock";
 
-absl::Status Hold(const Source& source, absl::Time until) {
+absl::Status Hold(const Source& source, const std::string& hold, absl::Time until) {
   return source.database.RunInTransaction([&](store::Transaction& transaction) {
-    return repositories::HoldCollection(transaction, until);
+    return repositories::HoldCollection(transaction, hold, until);
+  });
+}
+
+absl::Status EndHold(const Source& source, const std::string& hold) {
+  return source.database.RunInTransaction([&](store::Transaction& transaction) {
+    return repositories::EndHold(transaction, hold);
   });
 }
 
@@ -77,15 +85,15 @@ absl::Status CopyBlob(const Source& source, const fs::path& folder, BackedUpBlob
   return absl::OkStatus();
 }
 
-absl::Status CopyBlobs(const Source& source, const fs::path& folder, const Progress& progress,
-                       Manifest& manifest, BackupReport& report) {
+absl::Status CopyBlobs(const Source& source, const std::string& hold, const fs::path& folder,
+                       const Progress& progress, Manifest& manifest, BackupReport& report) {
   FEDERITY_ASSIGN_OR_RETURN(std::vector<BackedUpBlob> blobs, ListBlobs(source.database));
   absl::Time renewed = source.clock.Now();
   int64_t done = 0;
   for (BackedUpBlob& blob : blobs) {
     const absl::Time now = source.clock.Now();
     if (now - renewed >= kRenewHold) {
-      FEDERITY_RETURN_IF_ERROR(Hold(source, now + kHold));
+      FEDERITY_RETURN_IF_ERROR(Hold(source, hold, now + kHold));
       renewed = now;
     }
     const absl::Status copied = CopyBlob(source, folder, blob);
@@ -133,19 +141,33 @@ absl::Status Fill(const Source& source, const fs::path& folder, const Progress& 
                     .schema = store::SchemaVersion(),
                     .authority = authority->fingerprint().Hex(),
                     .key_check = MakeKeyCheck(source.key_file)};
-  FEDERITY_RETURN_IF_ERROR(Hold(source, manifest.created + kHold));
-  const absl::Cleanup end_hold = [&source] {
-    Hold(source, absl::InfinitePast()).IgnoreError();  // it ends by itself otherwise
+  const std::string hold = crypto::RandomUuid();
+  FEDERITY_RETURN_IF_ERROR(Hold(source, hold, manifest.created + kHold));
+  const absl::Cleanup end_hold = [&] {
+    EndHold(source, hold).IgnoreError();  // it ends by itself otherwise
   };
   FEDERITY_RETURN_IF_ERROR(DumpDatabase(source.database_url, folder / kDumpFile));
   FEDERITY_ASSIGN_OR_RETURN(manifest.database, crypto::DigestFile(folder / kDumpFile));
   report.bytes = manifest.database.bytes;
-  FEDERITY_RETURN_IF_ERROR(CopyBlobs(source, folder, progress, manifest, report));
+  FEDERITY_RETURN_IF_ERROR(CopyBlobs(source, hold, folder, progress, manifest, report));
   FEDERITY_ASSIGN_OR_RETURN(const std::vector<std::string> deleted,
                             ListDeleted(source.database, manifest.created));
   Forget(deleted, manifest, report);
   FEDERITY_RETURN_IF_ERROR(WriteFileAtomically(folder / kManifestFile, FormatManifest(manifest)));
   return SyncFolders(folder);
+}
+
+// The folder, held by this process alone, without what a killed backup left in it.
+absl::StatusOr<FileDescriptor> TakeFolder(const fs::path& folder) {
+  FEDERITY_RETURN_IF_ERROR(MakeDirectories(folder));
+  absl::StatusOr<FileDescriptor> lock = LockFile(folder / kLockFile);
+  if (!lock.ok()) return Annotate(lock.status(), "another backup writes there");
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().filename() != kLockFile) fs::remove_all(entry.path(), error);
+  }
+  if (error) return ErrnoStatus(error.value(), folder.string());
+  return lock;
 }
 
 }  // namespace
@@ -159,8 +181,7 @@ absl::StatusOr<BackupReport> Backup(const Source& source, const fs::path& to,
   }
   fs::path unfinished = to;
   unfinished += ".unfinished";
-  fs::remove_all(unfinished, error);  // of a backup that was killed
-  FEDERITY_RETURN_IF_ERROR(MakeDirectories(unfinished));
+  FEDERITY_ASSIGN_OR_RETURN(const FileDescriptor lock, TakeFolder(unfinished));
   BackupReport report;
   const absl::Status filled = Fill(source, unfinished, progress, report);
   if (!filled.ok()) {
@@ -169,6 +190,9 @@ absl::StatusOr<BackupReport> Backup(const Source& source, const fs::path& to,
   }
   fs::rename(unfinished, to, error);
   if (error) return ErrnoStatus(error.value(), to.string());
+  // Only now: who opened it under the old name finds it locked, not gone.
+  fs::remove(to / kLockFile, error);
+  FEDERITY_RETURN_IF_ERROR(SyncDirectory(to));
   FEDERITY_RETURN_IF_ERROR(SyncDirectory(fs::absolute(to, error).parent_path()));
   return report;
 }

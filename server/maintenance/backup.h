@@ -37,8 +37,9 @@ struct BackupReport {
 // Copies a coordinator, running or not, into the new folder `to` (0700): the
 // database first, as one snapshot, then every blob that it names; meanwhile none is
 // collected. The key file is not in it. The folder has its name only when it is
-// complete and on the disk. ALREADY_EXISTS; FAILED_PRECONDITION for another key
-// file; STORAGE_FULL.
+// complete and on the disk. Several may run at once, each into a folder of its own.
+// ALREADY_EXISTS; FAILED_PRECONDITION for another key file, or while another backup
+// writes to `to`; STORAGE_FULL.
 absl::StatusOr<BackupReport> Backup(const Source& source, const std::filesystem::path& to,
                                     const Progress& progress);
 

@@ -50,7 +50,7 @@ absl::Status Settle(store::Transaction& transaction, const Manifest& manifest, a
     // Deleted before the dump, or made after it.
     if (!deleted.ok() && !absl::IsNotFound(deleted)) return deleted;
   }
-  FEDERITY_RETURN_IF_ERROR(repositories::HoldCollection(transaction, absl::InfinitePast()));
+  FEDERITY_RETURN_IF_ERROR(repositories::EndAllHolds(transaction));
   audit::Event event;
   event.time = now;
   event.actor = std::string(audit::kCoordinator);

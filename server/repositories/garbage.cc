@@ -49,11 +49,12 @@ absl::StatusOr<absl::flat_hash_set<std::string>> SelectSet(store::Transaction& t
 // Whether a backup copies blobs. The lock makes HoldCollection wait for a
 // collector that began before it.
 absl::StatusOr<bool> IsHeld(store::Transaction& transaction, absl::Time now) {
+  FEDERITY_RETURN_IF_ERROR(transaction.Execute("SELECT 1 FROM coordinator FOR SHARE").status());
   FEDERITY_ASSIGN_OR_RETURN(
       const std::optional<store::Row> row,
-      transaction.QueryOptional("SELECT collect_after > $1 FROM coordinator FOR SHARE",
+      transaction.QueryOptional("SELECT 1 FROM collection_holds WHERE held_until > $1 LIMIT 1",
                                 store::Params().Time(now)));
-  return row.has_value() && !row->IsNull(0) && row->Bool(0);
+  return row.has_value();
 }
 
 absl::Status CollectBlobs(store::Transaction& transaction, blobs::BlobStore& store,
@@ -103,7 +104,11 @@ absl::StatusOr<GarbageReport> CollectGarbage(store::Database& database, blobs::B
         absl::StatusOr<store::Rows> rows = transaction.Execute(
             "DELETE FROM uploads WHERE expires_at <= $1", store::Params().Time(now));
         report.uploads = transaction.affected_rows();
-        return rows.status();
+        if (!rows.ok()) return rows.status();
+        return transaction
+            .Execute("DELETE FROM collection_holds WHERE held_until <= $1",
+                     store::Params().Time(now))
+            .status();
       }));
   FEDERITY_ASSIGN_OR_RETURN(
       const std::vector<std::string> live,
@@ -144,12 +149,24 @@ absl::StatusOr<GarbageReport> CollectGarbage(store::Database& database, blobs::B
   return report;
 }
 
-absl::Status HoldCollection(store::Transaction& transaction, absl::Time until) {
-  std::optional<absl::Time> held;
-  if (until != absl::InfinitePast()) held = until;
+absl::Status HoldCollection(store::Transaction& transaction, std::string_view hold,
+                            absl::Time until) {
+  FEDERITY_RETURN_IF_ERROR(transaction.Execute("SELECT 1 FROM coordinator FOR UPDATE").status());
   return transaction
-      .Execute("UPDATE coordinator SET collect_after = $1", store::Params().OptionalTime(held))
+      .Execute("INSERT INTO collection_holds (id, held_until) VALUES ($1, $2) "
+               "ON CONFLICT (id) DO UPDATE SET held_until = $2",
+               store::Params().Text(hold).Time(until))
       .status();
+}
+
+absl::Status EndHold(store::Transaction& transaction, std::string_view hold) {
+  return transaction
+      .Execute("DELETE FROM collection_holds WHERE id = $1", store::Params().Text(hold))
+      .status();
+}
+
+absl::Status EndAllHolds(store::Transaction& transaction) {
+  return transaction.Execute("DELETE FROM collection_holds").status();
 }
 
 }  // namespace federity::repositories

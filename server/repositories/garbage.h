@@ -2,6 +2,7 @@
 #define FEDERITY_SERVER_REPOSITORIES_GARBAGE_H_
 
 #include <cstdint>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -24,9 +25,13 @@ absl::StatusOr<GarbageReport> CollectGarbage(store::Database& database, blobs::B
                                              absl::Time now);
 
 // Nothing is collected before `until`, on any replica, from the moment that the
-// transaction commits: a backup copies what the database names. Renewed or ended
-// by another call; InfinitePast ends it.
-absl::Status HoldCollection(store::Transaction& transaction, absl::Time until);
+// transaction commits: a backup copies what the database names. Each backup has a
+// hold of its own, a UUID; another call with it renews the hold.
+absl::Status HoldCollection(store::Transaction& transaction, std::string_view hold,
+                            absl::Time until);
+absl::Status EndHold(store::Transaction& transaction, std::string_view hold);
+// Those that a restored database remembers.
+absl::Status EndAllHolds(store::Transaction& transaction);
 
 }  // namespace federity::repositories
 

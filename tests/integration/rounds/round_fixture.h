@@ -138,6 +138,9 @@ class RoundFixture {
   rounds::RoundMachine& machine() { return *machine_; }
   blobs::BlobStore& blobs() { return *blobs_; }
   const crypto::Secret& key_file() const { return key_file_; }
+  // Of its own database.
+  const std::string& url() const { return postgres_->url(); }
+  const std::filesystem::path& folder() const { return folder_; }
 
   rounds::RoundDependencies Dependencies() {
     return {.database = database(),
