@@ -12,6 +12,7 @@
 #include "server/aggregation/streaming_merge.h"
 #include "server/repositories/commits.h"
 #include "server/repositories/repositories.h"
+#include "server/rounds/lease.h"
 #include "server/rounds/round_decisions.h"
 #include "server/rounds/round_start.h"
 
@@ -63,11 +64,12 @@ absl::StatusOr<Claimed> Claim(store::Transaction& transaction,
   FEDERITY_ASSIGN_OR_RETURN(
       const std::optional<store::Row> row,
       transaction.QueryOptional(
-          "UPDATE rounds SET lease_owner = $1, lease_until = $3, lease_token = lease_token + 1 "
+          "UPDATE rounds SET lease_owner = $1, lease_until = now() + make_interval(secs => $2), "
+          "lease_token = lease_token + 1 "
           "WHERE (repository, number) = (SELECT repository, number FROM rounds WHERE state = 3 "
-          "AND (lease_until IS NULL OR lease_until <= $2) ORDER BY created_at LIMIT 1 "
+          "AND (lease_until IS NULL OR lease_until <= now()) ORDER BY created_at LIMIT 1 "
           "FOR UPDATE SKIP LOCKED) RETURNING repository, number",
-          store::Params().Text(options.replica).Time(now).Time(now + options.lease)));
+          store::Params().Text(options.replica).Real(absl::ToDoubleSeconds(options.lease))));
   if (!row.has_value()) return Claimed{};
   FEDERITY_ASSIGN_OR_RETURN(std::optional<RoundRow> round,
                             FindRound(transaction, row->Text(0), row->Int(1), Lock::kUpdate));
@@ -102,13 +104,13 @@ absl::Status Renew(const RoundDependencies& dependencies, const RoundOptions& op
       [&](store::Transaction& transaction) -> absl::Status {
         FEDERITY_RETURN_IF_ERROR(
             transaction
-                .Execute("UPDATE rounds SET lease_until = $4 WHERE repository = $1 "
-                         "AND number = $2 AND lease_token = $3 AND state = 3",
+                .Execute("UPDATE rounds SET lease_until = now() + make_interval(secs => $4) "
+                         "WHERE repository = $1 AND number = $2 AND lease_token = $3 AND state = 3",
                          store::Params()
                              .Text(round.repository)
                              .Int(round.number)
                              .Int(round.lease_token)
-                             .Time(dependencies.clock.Now() + options.lease))
+                             .Real(absl::ToDoubleSeconds(options.lease)))
                 .status());
         return transaction.affected_rows() == 1 ? absl::OkStatus() : LeaseLost();
       });
@@ -116,6 +118,9 @@ absl::Status Renew(const RoundDependencies& dependencies, const RoundOptions& op
 
 absl::StatusOr<NewWeights> Merge(const RoundDependencies& dependencies, const RoundOptions& options,
                                  const Work& work) {
+  LeaseKeeper keeper({.lease = options.lease, .stall = options.stall, .renew = [&] {
+                        return Renew(dependencies, options, work.round);
+                      }});
   const std::string& repository = work.round.repository;
   FEDERITY_ASSIGN_OR_RETURN(const crypto::Digest weights,
                             crypto::ParseDigest(work.base.weights_digest));
@@ -136,13 +141,10 @@ absl::StatusOr<NewWeights> Merge(const RoundDependencies& dependencies, const Ro
   const std::string partial = crypto::RandomUuid();
   FEDERITY_ASSIGN_OR_RETURN(std::unique_ptr<blobs::BlobWriter> out,
                             dependencies.blobs.OpenWriter(repository, partial, work.key));
-  absl::Time renew_at = dependencies.clock.Now() + options.lease / 3;
   const absl::Status merged =
       aggregation::MergePlainDeltas(*base, inputs, *out, [&]() -> absl::Status {
         if (options.is_stopping()) return absl::CancelledError("the coordinator shuts down");
-        if (dependencies.clock.Now() < renew_at) return absl::OkStatus();
-        renew_at = dependencies.clock.Now() + options.lease / 3;
-        return Renew(dependencies, options, work.round);
+        return keeper.Check();
       });
   if (!merged.ok()) {
     out.reset();
@@ -155,14 +157,18 @@ absl::StatusOr<NewWeights> Merge(const RoundDependencies& dependencies, const Ro
   return result;
 }
 
-// Whoever comes next need not wait for the lease's end.
-absl::Status GiveBack(const RoundDependencies& dependencies, const RoundRow& round) {
+// Whoever comes next need not wait for the lease's end, only for `pause`.
+absl::Status GiveBack(const RoundDependencies& dependencies, const RoundRow& round,
+                      absl::Duration pause) {
   return dependencies.database.RunInTransaction([&](store::Transaction& transaction) {
     return transaction
-        .Execute(
-            "UPDATE rounds SET lease_until = NULL WHERE repository = $1 AND number = $2 "
-            "AND lease_token = $3",
-            store::Params().Text(round.repository).Int(round.number).Int(round.lease_token))
+        .Execute("UPDATE rounds SET lease_until = now() + make_interval(secs => $4) "
+                 "WHERE repository = $1 AND number = $2 AND lease_token = $3 AND state = 3",
+                 store::Params()
+                     .Text(round.repository)
+                     .Int(round.number)
+                     .Int(round.lease_token)
+                     .Real(absl::ToDoubleSeconds(pause)))
         .status();
   });
 }
@@ -260,7 +266,7 @@ absl::StatusOr<bool> MergeOne(const RoundDependencies& dependencies, const Round
   const absl::StatusOr<NewWeights> weights = Merge(dependencies, options, work);
   absl::Status status = weights.status();
   if (absl::IsCancelled(status) && options.is_stopping()) {
-    FEDERITY_RETURN_IF_ERROR(GiveBack(dependencies, work.round));
+    FEDERITY_RETURN_IF_ERROR(GiveBack(dependencies, work.round, absl::ZeroDuration()));
     return false;
   }
   if (status.ok()) {
@@ -280,8 +286,13 @@ absl::StatusOr<bool> MergeOne(const RoundDependencies& dependencies, const Round
     });
   }
   // Fenced off: whoever holds the round now does the rest. Any other error is
-  // worth another attempt once the lease has run out.
+  // worth another attempt, here or elsewhere.
+  if (absl::IsCancelled(status)) {
+    log::Info("a merge is left to the replica that took it over",
+              {{"round", work.round.name()}, {"token", StrCat(work.round.lease_token)}});
+  }
   if (status.ok() || absl::IsCancelled(status)) return true;
+  GiveBack(dependencies, work.round, options.retry).IgnoreError();  // else the lease runs out
   return status;
 }
 

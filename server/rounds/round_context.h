@@ -32,8 +32,12 @@ struct RoundOptions {
   absl::Duration recruit_grace = absl::Seconds(10);
   // How long after a round's deadline verification may still take.
   absl::Duration verify_bound = absl::Minutes(5);
-  // How long work belongs to a replica that says no more of it.
-  absl::Duration lease = absl::Seconds(60);
+  // How long work belongs to a replica that says no more of it; renewed from time
+  // to time while the work shows a sign of life at least every `stall`.
+  absl::Duration lease = absl::Seconds(10);
+  absl::Duration stall = absl::Minutes(5);
+  // Until another attempt at work that failed for no reason that we know.
+  absl::Duration retry = absl::Minutes(1);
   int verify_threads = 2;
   int merge_threads = 1;
   // The worker looks at least this often, should a wake-up be lost.

@@ -129,6 +129,29 @@ absl::StatusOr<absl::Time> RoundMachine::NextDue() {
   return due;
 }
 
+absl::StatusOr<absl::Time> RoundMachine::NextVerification() {
+  return FirstLeaseEnd(
+      "SELECT extract(epoch FROM min(lease_until) - now())::float8 FROM contributions "
+      "WHERE state = 3");
+}
+
+absl::StatusOr<absl::Time> RoundMachine::NextMerge() {
+  return FirstLeaseEnd(
+      "SELECT extract(epoch FROM min(lease_until) - now())::float8 FROM rounds WHERE state = 3");
+}
+
+absl::StatusOr<absl::Time> RoundMachine::FirstLeaseEnd(const char* seconds_left) {
+  absl::Time end = absl::InfiniteFuture();
+  FEDERITY_RETURN_IF_ERROR(
+      dependencies_.database.RunInTransaction([&](store::Transaction& transaction) -> absl::Status {
+        FEDERITY_ASSIGN_OR_RETURN(const store::Row row, transaction.QueryOne(seconds_left));
+        end = row.IsNull(0) ? absl::InfiniteFuture()
+                            : dependencies_.clock.Now() + absl::Seconds(row.Real(0));
+        return absl::OkStatus();
+      }));
+  return end;
+}
+
 absl::StatusOr<bool> RoundMachine::StepRound(store::Transaction& transaction, absl::Time now) {
   FEDERITY_ASSIGN_OR_RETURN(
       const std::optional<store::Row> row,

@@ -29,10 +29,15 @@ class RoundMachine {
   absl::Status RunUntilIdle();
   // When Step has something to do next; InfiniteFuture if nothing runs.
   absl::StatusOr<absl::Time> NextDue();
+  // When VerifyOne and MergeOne may take over what is leased now, should its replica
+  // be dead; InfiniteFuture if nothing is.
+  absl::StatusOr<absl::Time> NextVerification();
+  absl::StatusOr<absl::Time> NextMerge();
 
   const RoundOptions& options() const { return options_; }
 
  private:
+  absl::StatusOr<absl::Time> FirstLeaseEnd(const char* seconds_left);
   absl::StatusOr<bool> StepRound(store::Transaction& transaction, absl::Time now);
   absl::Status Recruit(store::Transaction& transaction, RoundRow& round, absl::Time now);
   absl::Status Train(store::Transaction& transaction, RoundRow& round, absl::Time now);

@@ -31,21 +31,22 @@ RoundWorker::~RoundWorker() { Stop(); }
 
 void RoundWorker::Start() {
   subscription_ = database_.Subscribe(std::string(kRoundsTopic), [this] { Wake(); });
-  const auto never = [] { return absl::StatusOr<absl::Time>(absl::InfiniteFuture()); };
   threads_.emplace_back([this] {
     Run(
         "step", [this] { return machine_.Step(); }, [this] { return machine_.NextDue(); });
   });
   for (int i = 0; i < std::max(1, machine_.options().verify_threads); ++i) {
-    threads_.emplace_back([this, never] {
+    threads_.emplace_back([this] {
       Run(
-          "verify", [this] { return machine_.VerifyOne(); }, never);
+          "verify", [this] { return machine_.VerifyOne(); },
+          [this] { return machine_.NextVerification(); });
     });
   }
   for (int i = 0; i < std::max(1, machine_.options().merge_threads); ++i) {
-    threads_.emplace_back([this, never] {
+    threads_.emplace_back([this] {
       Run(
-          "merge", [this] { return machine_.MergeOne(); }, never);
+          "merge", [this] { return machine_.MergeOne(); },
+          [this] { return machine_.NextMerge(); });
     });
   }
 }

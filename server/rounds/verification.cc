@@ -12,6 +12,7 @@
 #include "server/repositories/plans.h"
 #include "server/repositories/repositories.h"
 #include "server/rounds/evaluations.h"
+#include "server/rounds/lease.h"
 #include "server/rounds/round_store.h"
 
 namespace federity::rounds {
@@ -32,15 +33,15 @@ struct Work {
 absl::StatusOr<std::optional<Work>> Claim(store::Transaction& transaction,
                                           const RoundDependencies& dependencies,
                                           const RoundOptions& options) {
-  const absl::Time now = dependencies.clock.Now();
   FEDERITY_ASSIGN_OR_RETURN(
       const std::optional<store::Row> row,
       transaction.QueryOptional(
-          "UPDATE contributions SET lease_until = $2, lease_token = lease_token + 1 WHERE id = "
+          "UPDATE contributions SET lease_until = now() + make_interval(secs => $1), "
+          "lease_token = lease_token + 1 WHERE id = "
           "(SELECT id FROM contributions WHERE state = 3 AND (lease_until IS NULL OR "
-          "lease_until <= $1) ORDER BY updated_at, id LIMIT 1 FOR UPDATE SKIP LOCKED) "
+          "lease_until <= now()) ORDER BY updated_at, id LIMIT 1 FOR UPDATE SKIP LOCKED) "
           "RETURNING repository, round, id, lease_token, delta_digest",
-          store::Params().Time(now).Time(now + options.lease)));
+          store::Params().Real(absl::ToDoubleSeconds(options.lease))));
   if (!row.has_value()) return std::nullopt;
   Work work;
   work.repository = row->Text(0);
@@ -72,12 +73,13 @@ absl::Status Renew(const RoundDependencies& dependencies, const RoundOptions& op
       [&](store::Transaction& transaction) -> absl::Status {
         FEDERITY_RETURN_IF_ERROR(
             transaction
-                .Execute("UPDATE contributions SET lease_until = $3 WHERE id = $1 "
-                         "AND lease_token = $2 AND state = 3",
+                .Execute("UPDATE contributions SET lease_until = now() + "
+                         "make_interval(secs => $3) WHERE id = $1 AND lease_token = $2 "
+                         "AND state = 3",
                          store::Params()
                              .Text(work.id)
                              .Int(work.token)
-                             .Time(dependencies.clock.Now() + options.lease))
+                             .Real(absl::ToDoubleSeconds(options.lease)))
                 .status());
         if (transaction.affected_rows() == 1) return absl::OkStatus();
         return absl::CancelledError("the contribution is verified elsewhere or ended");
@@ -87,6 +89,9 @@ absl::Status Renew(const RoundDependencies& dependencies, const RoundOptions& op
 // The delta's facts; refusals and our own faults as CheckDelta tells them apart.
 absl::StatusOr<aggregation::DeltaFacts> Check(const RoundDependencies& dependencies,
                                               const RoundOptions& options, const Work& work) {
+  LeaseKeeper keeper({.lease = options.lease, .stall = options.stall, .renew = [&] {
+                        return Renew(dependencies, options, work);
+                      }});
   FEDERITY_ASSIGN_OR_RETURN(const std::unique_ptr<blobs::BlobReader> weights,
                             dependencies.blobs.OpenReader(work.repository, work.weights, work.key));
   FEDERITY_ASSIGN_OR_RETURN(const aggregation::TensorHeader header,
@@ -97,21 +102,23 @@ absl::StatusOr<aggregation::DeltaFacts> Check(const RoundDependencies& dependenc
     return Error(v1::ERROR_REASON_BLOB_CORRUPT, "The stored update is gone.");
   }
   FEDERITY_RETURN_IF_ERROR(delta.status());
-  absl::Time renew_at = dependencies.clock.Now() + options.lease / 3;
   return aggregation::CheckDelta(**delta, header.spec, work.max_update_norm, [&]() -> absl::Status {
     if (options.is_stopping()) return absl::CancelledError("the coordinator shuts down");
-    if (dependencies.clock.Now() < renew_at) return absl::OkStatus();
-    renew_at = dependencies.clock.Now() + options.lease / 3;
-    return Renew(dependencies, options, work);
+    return keeper.Check();
   });
 }
 
-// Whoever comes next need not wait for the lease's end.
-absl::Status GiveBack(const RoundDependencies& dependencies, const Work& work) {
+// Whoever comes next need not wait for the lease's end, only for `pause`.
+absl::Status GiveBack(const RoundDependencies& dependencies, const Work& work,
+                      absl::Duration pause) {
   return dependencies.database.RunInTransaction([&](store::Transaction& transaction) {
     return transaction
-        .Execute("UPDATE contributions SET lease_until = NULL WHERE id = $1 AND lease_token = $2",
-                 store::Params().Text(work.id).Int(work.token))
+        .Execute("UPDATE contributions SET lease_until = now() + make_interval(secs => $3) "
+                 "WHERE id = $1 AND lease_token = $2 AND state = 3",
+                 store::Params()
+                     .Text(work.id)
+                     .Int(work.token)
+                     .Real(absl::ToDoubleSeconds(pause)))
         .status();
   });
 }
@@ -170,11 +177,14 @@ absl::StatusOr<bool> VerifyOne(const RoundDependencies& dependencies, const Roun
   const bool refused = aggregation::IsRefusal(facts.status()) ||
                        ReasonOf(facts.status()) == v1::ERROR_REASON_BLOB_CORRUPT;
   if (absl::IsCancelled(facts.status()) && options.is_stopping()) {
-    FEDERITY_RETURN_IF_ERROR(GiveBack(dependencies, *work));
+    FEDERITY_RETURN_IF_ERROR(GiveBack(dependencies, *work, absl::ZeroDuration()));
     return false;
   }
   if (absl::IsCancelled(facts.status())) return true;
-  if (!facts.ok() && !refused) return facts.status();
+  if (!facts.ok() && !refused) {
+    GiveBack(dependencies, *work, options.retry).IgnoreError();  // else the lease runs out
+    return facts.status();
+  }
   FEDERITY_RETURN_IF_ERROR(
       dependencies.database.RunInTransaction([&](store::Transaction& transaction) {
         return Finish(transaction, *work, facts.status(), facts.ok() ? facts->norm : 0,
