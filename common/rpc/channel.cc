@@ -5,9 +5,54 @@
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
+#include <algorithm>
 #include <cstdlib>
 
+#include "absl/strings/match.h"
+#include "common/base/strings.h"
+#include "common/rpc/probe.h"
+
 namespace federity::rpc {
+namespace {
+
+// gRPC's own form for a list of addresses takes no names, so they are looked up
+// here, and of one family: IPv4 goes in as IPv6, which sockets undo. Brackets are
+// no part of a URI's path.
+std::string ListOf(const std::vector<std::string>& ips, const std::vector<uint16_t>& ports) {
+  std::string list;
+  const auto is_v6 = [](const std::string& ip) { return absl::StrContains(ip, ':'); };
+  const bool v6 = std::any_of(ips.begin(), ips.end(), is_v6);
+  for (size_t i = 0; i < ips.size(); ++i) {
+    const std::string host = !v6              ? ips[i]
+                             : is_v6(ips[i]) ? StrCat("%5B", ips[i], "%5D")
+                                             : StrCat("%5B::ffff:", ips[i], "%5D");
+    list += StrCat(list.empty() ? (v6 ? "ipv6:" : "ipv4:") : ",", host, ":", ports[i]);
+  }
+  return list;
+}
+
+// What gRPC connects to; the first address as it is where there is nothing else.
+std::string Target(const ChannelOptions& options) {
+  if (options.other_addresses.empty()) return options.address;
+  std::vector<std::string> all = options.other_addresses;
+  all.insert(all.begin(), options.address);
+  std::vector<std::string> ips;
+  std::vector<uint16_t> ports;
+  for (const std::string& text : all) {
+    const absl::StatusOr<Address> address = ParseAddress(text);
+    if (!address.ok()) continue;
+    const absl::StatusOr<std::vector<std::string>> found = ResolveHost(*address);
+    if (!found.ok()) continue;  // another may be known
+    for (const std::string& ip : *found) {
+      if (absl::StrContains(ip, '%')) continue;  // of one network interface
+      ips.push_back(ip);
+      ports.push_back(address->port);
+    }
+  }
+  return ips.empty() ? options.address : ListOf(ips, ports);
+}
+
+}  // namespace
 
 std::shared_ptr<grpc::Channel> MakeChannel(const ChannelOptions& options) {
   // What gRPC logs stands in the statuses too; GRPC_VERBOSITY still shows it.
@@ -29,7 +74,11 @@ std::shared_ptr<grpc::Channel> MakeChannel(const ChannelOptions& options) {
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 30'000);
   // Connections of another identity to the same address are never shared.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(options.address, grpc::SslCredentials(tls), arguments);
+  // One name for all of them, in TLS and in requests.
+  if (!options.other_addresses.empty()) {
+    arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, options.address);
+  }
+  return grpc::CreateCustomChannel(Target(options), grpc::SslCredentials(tls), arguments);
 }
 
 }  // namespace federity::rpc

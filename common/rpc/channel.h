@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -17,14 +18,18 @@ namespace federity::rpc {
 // How to reach a coordinator over TLS. Without certificate and key the channel
 // reaches only Join, RenewCertificate, health and reflection.
 struct ChannelOptions {
-  std::string address;
+  std::string address;  // whose host the server's certificate must name
+  // Where else replicas of the same coordinator are, whose certificates name that
+  // host too. They are tried in this order when `address` does not answer.
+  std::vector<std::string> other_addresses;
   std::string ca_certificate_pem;
   std::string certificate_chain_pem;  // empty: no client certificate
   crypto::Secret private_key_pem;
 };
 
 // Keepalive every 30 s, reconnect backoff 1–30 s with jitter, 1 MiB chunks
-// pass. Never blocks. Turns the log of gRPC itself off in this process, unless
+// pass. Blocks only to look up names, where there are several addresses; one
+// that does not answer within a second is passed over. Turns the log of gRPC itself off in this process, unless
 // GRPC_VERBOSITY is set.
 std::shared_ptr<grpc::Channel> MakeChannel(const ChannelOptions& options);
 

@@ -185,10 +185,27 @@ absl::StatusOr<std::vector<std::string>> ResolveHost(const Address& address) {
 }
 
 absl::StatusOr<FileDescriptor> ConnectTcp(const Address& address, absl::Time deadline) {
-  FEDERITY_ASSIGN_OR_RETURN(const AddressListPtr list, Lookup(address));
-  absl::Status last = Unreachable(StrCat(address.host, " has no address"));
-  for (const addrinfo* one = list.get(); one != nullptr; one = one->ai_next) {
-    auto fd = ConnectTo(*one, deadline);
+  return ConnectAny({address}, deadline);
+}
+
+absl::StatusOr<FileDescriptor> ConnectAny(const std::vector<Address>& addresses,
+                                          absl::Time deadline) {
+  absl::Status last = Unreachable("there is no address");
+  std::vector<AddressListPtr> lists;
+  std::vector<const addrinfo*> all;
+  for (const Address& address : addresses) {
+    absl::StatusOr<AddressListPtr> list = Lookup(address);
+    if (!list.ok()) {
+      last = list.status();
+      continue;
+    }
+    for (const addrinfo* one = list->get(); one != nullptr; one = one->ai_next) all.push_back(one);
+    lists.push_back(*std::move(list));
+  }
+  for (size_t i = 0; i < all.size(); ++i) {
+    const absl::Time now = absl::Now();
+    const auto left = static_cast<int64_t>(all.size() - i);
+    auto fd = ConnectTo(*all[i], now + (deadline - now) / left);
     if (fd.ok()) return fd;
     last = fd.status();
   }

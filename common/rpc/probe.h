@@ -21,8 +21,11 @@ namespace federity::rpc {
 absl::StatusOr<std::vector<std::string>> ResolveHost(const Address& address);
 
 // A connected, non-blocking socket to the first of the host's addresses that
-// answers.
+// answers. They share the time: one that stays silent leaves some to the next.
 absl::StatusOr<FileDescriptor> ConnectTcp(const Address& address, absl::Time deadline);
+// The same over several hosts, in order.
+absl::StatusOr<FileDescriptor> ConnectAny(const std::vector<Address>& addresses,
+                                          absl::Time deadline);
 
 struct TlsPeer {
   std::string version;                 // "TLSv1.3"

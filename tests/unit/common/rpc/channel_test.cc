@@ -2,16 +2,19 @@
 
 #include <arpa/inet.h>
 #include <grpcpp/grpcpp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "common/base/files.h"
 #include "common/base/strings.h"
 #include "common/crypto/certificates.h"
+#include "common/rpc/probe.h"
 #include "federity/v1/server.grpc.pb.h"
 
 namespace federity::rpc {
@@ -72,11 +75,36 @@ class Listener {
     address_ = StrCat("127.0.0.1:", ntohs(address.sin_port));
   }
   int Accept() const { return accept(fd_.get(), nullptr, nullptr); }
+  int fd() const { return fd_.get(); }
   const std::string& address() const { return address_; }
 
  private:
   FileDescriptor fd_;
   std::string address_;
+};
+
+// A port whose packets go nowhere: its queue of connections is full. False where
+// the machine's queues have no end.
+class Silence {
+ public:
+  bool Make() {
+    REQUIRE(listen(listener_.fd(), 0) == 0);
+    sockaddr_in address = {};
+    socklen_t size = sizeof address;
+    REQUIRE(getsockname(listener_.fd(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
+    for (int i = 0; i < 16; ++i) {
+      held_.emplace_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+      connect(held_.back().get(), reinterpret_cast<sockaddr*>(&address), size);
+      pollfd poller = {.fd = held_.back().get(), .events = POLLOUT, .revents = 0};
+      if (poll(&poller, 1, 200) == 0) return true;
+    }
+    return false;
+  }
+  const std::string& address() const { return listener_.address(); }
+
+ private:
+  Listener listener_;
+  std::vector<FileDescriptor> held_;
 };
 
 absl::StatusOr<std::string> Fetch(const std::string& address, const crypto::Digest& expected,
@@ -119,6 +147,78 @@ TEST_CASE("IPv6 works where the machine has it", "[rpc]") {
   options.address = server.address();
   options.ca_certificate_pem = *pem;
   CHECK(Connects(options));
+}
+
+std::string ClosedAddress() {
+  const Listener closed;
+  return closed.address();
+}
+
+TEST_CASE("A channel goes to the address that answers, and to another when it ends", "[rpc]") {
+  const Ca ca;
+  const std::string chain = ca.Issue({"127.0.0.1"}) + ca.ca.certificate_pem;
+  const Listener silent;  // accepts and says nothing
+  auto first = std::make_unique<Server>(ca, chain);
+  const Server second(ca, chain);
+  ChannelOptions options;
+  options.ca_certificate_pem = ca.ca.certificate_pem;
+  options.address = ClosedAddress();
+  options.other_addresses = {"no address", silent.address(), first->address(), second.address()};
+  const auto channel = MakeChannel(options);
+  const auto call = [&] {
+    v1::ServerService::Stub stub(channel);
+    grpc::ClientContext context;
+    context.set_wait_for_ready(true);
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+    v1::ServerInfo info;
+    CHECK(stub.GetServerInfo(&context, {}, &info).error_code() == grpc::UNIMPLEMENTED);
+    return context.peer();
+  };
+  CHECK(call() == "ipv4:" + first->address());
+  CHECK(call() == "ipv4:" + first->address());
+  first.reset();
+  CHECK(call() == "ipv4:" + second.address());
+}
+
+TEST_CASE("Addresses of both families, all under the first one's name", "[rpc]") {
+  const FileDescriptor probe(socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in6 any = {};
+  any.sin6_family = AF_INET6;
+  any.sin6_addr = in6addr_loopback;
+  if (!probe.valid() || bind(probe.get(), reinterpret_cast<sockaddr*>(&any), sizeof any) != 0) {
+    WARN("no IPv6 here");
+    return;
+  }
+  const Ca ca;
+  ChannelOptions options;
+  options.ca_certificate_pem = ca.ca.certificate_pem;
+  options.address = ClosedAddress();
+  {
+    const Server v6(ca, ca.Issue({"127.0.0.1"}) + ca.ca.certificate_pem, "[::1]");
+    options.other_addresses = {v6.address()};
+    CHECK(Connects(options));
+  }
+  const Server v4(ca, ca.Issue({"::1"}) + ca.ca.certificate_pem);
+  options.address = "[::1]" + options.address.substr(options.address.find(':'));
+  options.other_addresses = {v4.address()};
+  CHECK(Connects(options));
+}
+
+TEST_CASE("An address whose packets go nowhere leaves time for the next", "[rpc]") {
+  Silence silence;
+  if (!silence.Make()) {
+    WARN("no full queue here");
+    return;
+  }
+  const Listener good;
+  const std::vector<Address> both = {*ParseAddress(silence.address()),
+                                     *ParseAddress(good.address())};
+  const auto connected = ConnectAny(both, absl::Now() + absl::Seconds(2));
+  INFO(connected.status());
+  CHECK(connected.ok());
+  const auto none = ConnectAny({both[0]}, absl::Now() + absl::Milliseconds(50));
+  CHECK(absl::IsDeadlineExceeded(none.status()));
+  CHECK(absl::IsUnavailable(ConnectAny({}, absl::Now() + absl::Seconds(1)).status()));
 }
 
 TEST_CASE("An intercepting proxy is noticed, with both fingerprints", "[rpc]") {
@@ -170,12 +270,7 @@ TEST_CASE("A channel does not connect to another CA or another name", "[rpc]") {
 
 TEST_CASE("What is no TLS server is reported, in time", "[rpc]") {
   const crypto::Digest any = crypto::Sha256("");
-  std::string closed_address;
-  {
-    const Listener closed;
-    closed_address = closed.address();
-  }
-  CHECK(absl::IsUnavailable(Fetch(closed_address, any).status()));
+  CHECK(absl::IsUnavailable(Fetch(ClosedAddress(), any).status()));
   CHECK(absl::IsInvalidArgument(Fetch("nonsense", any).status()));
 
   const Listener silent;  // the kernel accepts for it
