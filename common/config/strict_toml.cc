@@ -261,6 +261,12 @@ std::vector<std::string> StrictToml::Strings(std::string_view key) {
   return values;
 }
 
+std::vector<std::string> StrictToml::StringOrStrings(std::string_view key) {
+  const toml::node* node = state_->Find(key);
+  if (node != nullptr && node->is_string()) return {node->as_string()->get()};
+  return Strings(key);
+}
+
 std::vector<std::string> StrictToml::Labels(std::string_view key) {
   const toml::node* node = state_->Find(key);
   std::vector<std::string> values;

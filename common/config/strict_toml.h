@@ -40,6 +40,8 @@ class StrictToml {
   absl::Duration Duration(std::string_view key, absl::Duration fallback, absl::Duration low,
                           absl::Duration high);
   std::vector<std::string> Strings(std::string_view key);
+  // A text alone is a list of one.
+  std::vector<std::string> StringOrStrings(std::string_view key);
   // Texts or whole numbers; numbers become their decimal text.
   std::vector<std::string> Labels(std::string_view key);
   std::vector<double> Numbers(std::string_view key);

@@ -46,6 +46,7 @@ grpc::ServerUnaryReactor* ServerService::GetServerInfo(grpc::CallbackServerConte
         info->set_ca_fingerprint(ca_fingerprint_);
         info->set_max_upload_bytes(options_.max_upload_bytes);
         info->set_min_client_version(options_.min_client_version);
+        info->mutable_addresses()->Assign(options_.addresses.begin(), options_.addresses.end());
         return absl::OkStatus();
       });
 }

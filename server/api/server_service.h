@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "federity/v1/server.grpc.pb.h"
@@ -19,6 +20,7 @@ class ServerService final : public v1::ServerService::CallbackService {
     std::string version;
     std::string min_client_version;
     int64_t max_upload_bytes = 0;
+    std::vector<std::string> addresses = {};  // public ones
   };
   ServerService(Dispatcher& dispatcher, const membership::CertificateAuthority& authority,
                 Options options)

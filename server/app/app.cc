@@ -8,10 +8,12 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "common/base/errors.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
+#include "common/crypto/digest.h"
 #include "common/log/log.h"
 #include "server/app/administrator_link.h"
 #include "server/app/command_database.h"
@@ -38,27 +40,58 @@ constexpr absl::Duration kLinkCheck = absl::Seconds(2);
 constexpr absl::Duration kCertificateCheck = absl::Hours(1);
 constexpr absl::Duration kGarbageInterval = absl::Minutes(10);
 
-// How clients are told to find us.
-std::string PublicAddress(const ServerConfig& config, int bound_port) {
-  if (config.public_address.empty()) {
+// How clients are told to find us, and the other replicas. Never empty.
+std::vector<std::string> PublicAddresses(const ServerConfig& config, int bound_port) {
+  if (config.public_addresses.empty()) {
     log::Warning(
         "no public address is set (--public HOST:PORT): links say localhost and work on "
         "this machine only");
-    return absl::StrCat("localhost:", bound_port);
+    return {absl::StrCat("localhost:", bound_port)};
   }
-  HostPort address = *ParseHostPort(config.public_address, 0);  // checked when completed
-  if (address.port == 0) address.port = bound_port;
-  return address.ToString();
+  std::vector<std::string> addresses;
+  for (const std::string& text : config.public_addresses) {
+    HostPort address = *ParseHostPort(text, 0);  // checked when completed
+    if (address.port == 0) address.port = bound_port;
+    addresses.push_back(address.ToString());
+  }
+  return addresses;
 }
 
-// What the server certificate is for: the public name, the address we listen
-// on, and this machine.
-std::vector<std::string> CertificateHosts(const std::string& public_address,
+// What the server certificate is for: every public name, because clients expect
+// one of them at all replicas, the address we listen on, and this machine.
+std::vector<std::string> CertificateHosts(const std::vector<std::string>& public_addresses,
                                           const HostPort& listen) {
   std::set<std::string> hosts = {"localhost", "127.0.0.1", "::1"};
-  hosts.insert(ParseHostPort(public_address)->host);
+  for (const std::string& address : public_addresses) hosts.insert(ParseHostPort(address)->host);
   if (listen.host != "::" && listen.host != "0.0.0.0") hosts.insert(listen.host);
   return {hosts.begin(), hosts.end()};
+}
+
+// A replica on which the folder is not mounted must not serve: it would take every
+// model for lost. One lost file is no such case.
+absl::Status CheckBlobFolder(store::Database& database, const blobs::BlobStore& blobs,
+                             const fs::path& folder) {
+  bool lacks_all = false;
+  FEDERITY_RETURN_IF_ERROR(
+      database.RunInTransaction([&](store::Transaction& transaction) -> absl::Status {
+        FEDERITY_ASSIGN_OR_RETURN(
+            const store::Rows rows,
+            transaction.Execute("SELECT c.repository, c.weights_digest FROM commits c "
+                                "JOIN repositories r ON r.id = c.repository "
+                                "WHERE r.deleted_at IS NULL ORDER BY c.created_at DESC LIMIT 10"));
+        lacks_all = !rows.empty();
+        for (const store::Row& row : rows) {
+          FEDERITY_ASSIGN_OR_RETURN(const crypto::Digest weights,
+                                    crypto::ParseDigest(row.Text(1)));
+          if (blobs.Exists(row.Text(0), weights)) lacks_all = false;
+        }
+        return absl::OkStatus();
+      }));
+  if (!lacks_all) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the blob folder ", folder.string(),
+                   " has none of the newest models that the database names; is it the one that "
+                   "all replicas share (blobs.directory), and is it mounted?"));
 }
 
 class AppImpl final : public App {
@@ -76,23 +109,24 @@ class AppImpl final : public App {
     FEDERITY_RETURN_IF_ERROR(OpenDatabase());
     FEDERITY_RETURN_IF_ERROR(OpenKeys());
     FEDERITY_ASSIGN_OR_RETURN(blobs_, blobs::BlobStore::Open(config_.blob_directory));
+    FEDERITY_RETURN_IF_ERROR(CheckBlobFolder(*database_, *blobs_, config_.blob_directory));
     FEDERITY_RETURN_IF_ERROR(OpenPort());
     FEDERITY_ASSIGN_OR_RETURN(
         administrator_link_,
-        FirstAdministratorLink(*database_, LinkFile(), public_address_, clock_.Now()));
+        FirstAdministratorLink(*database_, LinkFile(), public_address(), clock_.Now()));
     services_->Start();
     StartTasks();
     rpc_server_->SetServing(true);
     FEDERITY_RETURN_IF_ERROR(
-        WriteFileAtomically(config_.data_directory / "address", public_address_ + "\n", 0644));
+        WriteFileAtomically(config_.data_directory / "address", public_address() + "\n", 0644));
     FEDERITY_RETURN_IF_ERROR(WriteFileAtomically(PortFile(), absl::StrCat(port_, "\n"), 0644));
     log::Info("serving", {{"listen", HostPort{listen_host_, port_}.ToString()},
-                          {"public", public_address_},
+                          {"public", absl::StrJoin(public_addresses_, " ")},
                           {"ca", authority_->fingerprint().Hex()}});
     return absl::OkStatus();
   }
 
-  const std::string& public_address() const override { return public_address_; }
+  const std::string& public_address() const override { return public_addresses_.front(); }
   int port() const override { return port_; }
   const std::optional<std::string>& administrator_link() const override {
     return administrator_link_;
@@ -157,17 +191,17 @@ class AppImpl final : public App {
     FEDERITY_ASSIGN_OR_RETURN(const ReservedPort reserved, ReservePort(listen));
     listen_host_ = reserved.address.host;
     port_ = reserved.address.port;
-    public_address_ = PublicAddress(config_, port_);
+    public_addresses_ = PublicAddresses(config_, port_);
     FEDERITY_ASSIGN_OR_RETURN(
         credentials_,
-        ServerCredentials::Create(*authority_, CertificateHosts(public_address_, listen), clock_));
+        ServerCredentials::Create(*authority_, CertificateHosts(public_addresses_, listen), clock_));
     services_ = Services::Create(config_,
                                  {.database = *database_,
                                   .blobs = *blobs_,
                                   .authority = *authority_,
                                   .key_file = key_file_,
                                   .clock = clock_},
-                                 public_address_);
+                                 public_addresses_);
     FEDERITY_ASSIGN_OR_RETURN(
         rpc_server_,
         RpcServer::Start(config_, reserved, credentials_->grpc_credentials(),
@@ -212,7 +246,7 @@ class AppImpl final : public App {
   std::unique_ptr<RpcServer> rpc_server_;
   std::vector<std::unique_ptr<PeriodicTask>> tasks_;
   std::string listen_host_;
-  std::string public_address_;
+  std::vector<std::string> public_addresses_;
   int port_ = 0;
   std::optional<std::string> administrator_link_;
   bool drained_ = false;
@@ -220,8 +254,9 @@ class AppImpl final : public App {
 
 // The address for a link: what is configured, else what the last run used.
 absl::StatusOr<std::string> LinkAddress(const ServerConfig& config) {
-  if (!config.public_address.empty()) {
-    FEDERITY_ASSIGN_OR_RETURN(HostPort address, ParseHostPort(config.public_address, 0));
+  if (!config.public_addresses.empty()) {
+    FEDERITY_ASSIGN_OR_RETURN(HostPort address,
+                              ParseHostPort(config.public_addresses.front(), 0));
     if (address.port != 0) return address.ToString();
   }
   absl::StatusOr<std::string> last = ReadFile(config.data_directory / "address", 4096);

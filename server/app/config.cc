@@ -15,6 +15,7 @@ namespace {
 constexpr int64_t kKib = 1 << 10;
 constexpr int64_t kMib = 1 << 20;
 constexpr int64_t kGib = 1 << 30;
+constexpr size_t kMaxPublicAddresses = 16;
 
 absl::Status BadHostPort(std::string_view text, std::string_view problem) {
   return InvalidArgument(
@@ -63,7 +64,7 @@ absl::StatusOr<ServerConfig> ParseServerConfig(std::string_view text) {
   FEDERITY_ASSIGN_OR_RETURN(config::StrictToml toml, config::StrictToml::Parse(text));
   ServerConfig result;
   result.data_directory = toml.String("data_dir", "");
-  result.public_address = toml.String("public", "");
+  result.public_addresses = toml.StringOrStrings("public");
   result.listen = toml.String("listen", result.listen);
   result.key_file = toml.String("key_file", "");
   result.database_url = toml.String("database.url", "");
@@ -100,9 +101,13 @@ absl::Status CompleteServerConfig(ServerConfig& config) {
   if (config.blob_directory.empty()) config.blob_directory = config.data_directory / "blobs";
   const absl::StatusOr<HostPort> listen = ParseHostPort(config.listen);
   if (!listen.ok()) return Annotate(listen.status(), "listen");
-  if (!config.public_address.empty()) {
+  if (config.public_addresses.size() > kMaxPublicAddresses) {
+    return InvalidArgument("public", StrCat("public names ", config.public_addresses.size(),
+                                            " addresses; at most ", kMaxPublicAddresses));
+  }
+  for (const std::string& text : config.public_addresses) {
     // Port 0 means, as without a port, the one that is bound.
-    const absl::StatusOr<HostPort> address = ParseHostPort(config.public_address, 0);
+    const absl::StatusOr<HostPort> address = ParseHostPort(text, 0);
     if (!address.ok()) return Annotate(address.status(), "public");
   }
   return absl::OkStatus();

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -24,7 +25,9 @@ absl::StatusOr<HostPort> ParseHostPort(std::string_view text, int default_port =
 // What an operator can set. deploy/config/server.toml documents every key.
 struct ServerConfig {
   std::filesystem::path data_directory;
-  std::string public_address;  // empty: localhost and the bound port
+  // By which clients reach this coordinator, all replicas together; links name the
+  // first. Empty: localhost and the bound port.
+  std::vector<std::string> public_addresses;
   std::string listen = "[::]:8443";
   std::filesystem::path key_file;  // default: data_directory + ".key"
   std::string database_url;        // empty: an embedded PostgreSQL

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "common/base/allocator.h"
 #include "common/base/clock.h"
@@ -28,7 +29,7 @@ constexpr int64_t kMaxConfigBytes = 1 << 20;
 struct Flags {
   std::string config;
   std::string data_directory;
-  std::string public_address;
+  std::vector<std::string> public_addresses;
   std::string listen;
   std::string database_url;
   std::string organization;  // of link
@@ -43,7 +44,7 @@ absl::StatusOr<ServerConfig> LoadConfig(const Flags& flags) {
     FEDERITY_ASSIGN_OR_RETURN(config, ParseServerConfig(text));
   }
   if (!flags.data_directory.empty()) config.data_directory = flags.data_directory;
-  if (!flags.public_address.empty()) config.public_address = flags.public_address;
+  if (!flags.public_addresses.empty()) config.public_addresses = flags.public_addresses;
   if (!flags.listen.empty()) config.listen = flags.listen;
   if (!flags.database_url.empty()) config.database_url = flags.database_url;
   FEDERITY_RETURN_IF_ERROR(CompleteServerConfig(config));
@@ -164,8 +165,9 @@ int RotateKeyFile(const Flags& flags) {
 void AddFlags(CLI::App* command, Flags& flags) {
   command->add_option("--config", flags.config, "Configuration file (deploy/config/server.toml)");
   command->add_option("--data-dir", flags.data_directory, "Folder that holds all state");
-  command->add_option("--public", flags.public_address,
-                      "HOST:PORT by which clients reach this coordinator");
+  command->add_option("--public", flags.public_addresses,
+                      "HOST:PORT by which clients reach this coordinator; again for each replica")
+      ->allow_extra_args(false);
   command->add_option("--database-url", flags.database_url,
                       "PostgreSQL by URL instead of an embedded one");
 }

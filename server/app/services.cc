@@ -18,14 +18,16 @@ namespace {
 
 class ServicesImpl final : public Services {
  public:
-  ServicesImpl(const ServerConfig& config, const Parts& parts, const std::string& public_address)
+  ServicesImpl(const ServerConfig& config, const Parts& parts,
+               const std::vector<std::string>& public_addresses)
       : dispatcher_(parts.database, parts.clock,
                     parts.authority.DeriveKey("federity/dispatcher/v1")),
-        membership_(dispatcher_, parts.authority, public_address),
+        membership_(dispatcher_, parts.authority, public_addresses.front()),
         server_(dispatcher_, parts.authority,
                 {.version = std::string(kVersion),
                  .min_client_version = std::string(kVersion),
-                 .max_upload_bytes = config.max_upload_bytes}),
+                 .max_upload_bytes = config.max_upload_bytes,
+                 .addresses = public_addresses}),
         repositories_(dispatcher_, parts.blobs, parts.key_file),
         commits_(dispatcher_, parts.blobs, parts.key_file),
         plans_(dispatcher_),
@@ -76,8 +78,8 @@ class ServicesImpl final : public Services {
 }  // namespace
 
 std::unique_ptr<Services> Services::Create(const ServerConfig& config, const Parts& parts,
-                                           const std::string& public_address) {
-  return std::make_unique<ServicesImpl>(config, parts, public_address);
+                                           const std::vector<std::string>& public_addresses) {
+  return std::make_unique<ServicesImpl>(config, parts, public_addresses);
 }
 
 }  // namespace federity::app

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/base/clock.h"
 #include "common/crypto/secret.h"
@@ -16,7 +17,8 @@
 namespace federity::app {
 
 // Every service of the API and the workers behind them, built over the parts
-// that they share, which must outlive this. Thread-safe.
+// that they share, which must outlive this. Links name the first of the public
+// addresses, clients are told them all. Thread-safe.
 class Services {
  public:
   struct Parts {
@@ -27,7 +29,7 @@ class Services {
     const Clock& clock;
   };
   static std::unique_ptr<Services> Create(const ServerConfig& config, const Parts& parts,
-                                          const std::string& public_address);
+                                          const std::vector<std::string>& public_addresses);
   virtual ~Services() = default;
 
   // Adds them all to the builder; they must outlive its server.

@@ -59,9 +59,27 @@ TEST_CASE("Every documented key is known, also those commented out", "[app]") {
   const auto config = ParseServerConfig(text);
   INFO(config.status());
   REQUIRE(config.ok());
-  CHECK(config->public_address == "federity.example.org:8443");
+  CHECK(config->public_addresses == std::vector<std::string>{"federity.example.org:8443"});
   CHECK(config->database_url == "host=db.internal dbname=federity user=federity");
   CHECK(config->blob_directory == "/srv/federity-blobs");
+}
+
+TEST_CASE("The replicas' example is a good configuration", "[app]") {
+  const auto text = *ReadFile(FEDERITY_GOLDEN_DIR "/../../deploy/replicas/server.toml", 1 << 20);
+  auto config = ParseServerConfig(text);
+  INFO(config.status());
+  REQUIRE(config.ok());
+  CHECK(CompleteServerConfig(*config).ok());
+  CHECK_FALSE(config->database_url.empty());
+}
+
+TEST_CASE("Replicas have several public addresses", "[app]") {
+  const auto config = ParseServerConfig("public = [\"a.example:8443\", \"[::2]:8443\"]");
+  INFO(config.status());
+  REQUIRE(config.ok());
+  CHECK(config->public_addresses == std::vector<std::string>{"a.example:8443", "[::2]:8443"});
+  CHECK(absl::IsInvalidArgument(ParseServerConfig("public = [1]").status()));
+  CHECK(absl::IsInvalidArgument(ParseServerConfig("public = 1").status()));
 }
 
 TEST_CASE("Errors in the configuration name the key", "[app]") {
@@ -85,9 +103,11 @@ TEST_CASE("Completion refuses what can't work", "[app]") {
   config.listen = "8443";
   CHECK(absl::StrContains(CompleteServerConfig(config).message(), "listen"));
   config.listen = "[::]:0";
-  config.public_address = "https://x";
+  config.public_addresses = {"a.example:8443", "https://x"};
   CHECK(absl::StrContains(CompleteServerConfig(config).message(), "public"));
-  config.public_address = "x";
+  config.public_addresses.assign(17, "x");
+  CHECK(absl::StrContains(CompleteServerConfig(config).message(), "17"));
+  config.public_addresses = {"x", "y:8443"};
   CHECK(CompleteServerConfig(config).ok());
   CHECK(config.data_directory.is_absolute());
   CHECK(config.key_file == config.data_directory.string() + ".key");
