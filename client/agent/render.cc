@@ -66,6 +66,13 @@ std::string RenderMembership(const json& membership) {
       StrCat("\n", Text(membership, "repository"), " at ", Text(membership, "coordinator"), ", as ",
              Text(membership, "organization"), "\n");
   text += Row("connection", Text(membership, "connection"));
+  if (const json& addresses = List(membership, "addresses"); addresses.size() > 1) {
+    std::string all;
+    for (const json& address : addresses) {
+      if (address.is_string()) all += (all.empty() ? "" : ", ") + address.get<std::string>();
+    }
+    text += Row("addresses", all);
+  }
   std::string approval = Text(membership, "approval");
   if (approval != "none")
     approval += StrCat(

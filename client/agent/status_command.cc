@@ -46,6 +46,7 @@ json DescribeMembership(CommandContext& commands, const identity::Identity& iden
   json value = {{"id", identity.id},
                 {"repository", ShortName(identity.scope)},
                 {"coordinator", identity.address},
+                {"addresses", identity.addresses},
                 {"organization", identity.organization_display_name},
                 {"certificate_expires", state::TimeText(identity.expire_time)},
                 {"connection", commands.live == nullptr ? "not running" : "connecting"},

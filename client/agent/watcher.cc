@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "client/agent/approval.h"
 #include "client/agent/names.h"
@@ -22,6 +23,12 @@ namespace {
 constexpr absl::Duration kSilence = absl::Seconds(95);
 constexpr absl::Duration kRenewRetry = absl::Minutes(10);
 constexpr absl::Duration kLongestPause = absl::Seconds(30);
+
+// gRPC says "ipv4:…" and "ipv6:…", with brackets as a URI has them.
+std::string PeerOf(const grpc::ClientContext& call) {
+  const std::string peer = call.peer();
+  return absl::StrReplaceAll(peer.substr(peer.find(':') + 1), {{"%5B", "["}, {"%5D", "]"}});
+}
 
 }  // namespace
 
@@ -123,7 +130,10 @@ bool Watcher::Stream() {
     {
       absl::MutexLock lock(&mutex_);
       heard_ = absl::Now();
-      if (!std::exchange(answered, true)) connected_since_ = heard_;
+      if (!std::exchange(answered, true)) {
+        connected_since_ = heard_;
+        peer_ = PeerOf(call);
+      }
     }
     Handle(event);
   }
@@ -218,7 +228,7 @@ void Watcher::HandleRepository(const v1::RepositoryState& repository) {
 std::string Watcher::connection() const {
   absl::MutexLock lock(&mutex_);
   if (connected_since_ != absl::InfinitePast())
-    return StrCat("connected since ", terminal::FormatTime(connected_since_));
+    return StrCat("connected since ", terminal::FormatTime(connected_since_), " to ", peer_);
   return failure_.empty() ? "connecting" : StrCat("offline: ", failure_);
 }
 

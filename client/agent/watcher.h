@@ -36,7 +36,7 @@ class Watcher {
   void Refresh();
 
   const identity::Identity& identity() const { return identity_; }
-  // "connected since …", "connecting", "offline: …".
+  // "connected since … to …", "connecting", "offline: …".
   std::string connection() const;
   bool connected() const;
 
@@ -63,6 +63,7 @@ class Watcher {
   absl::Time renew_time_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
   absl::Time heard_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   absl::Time connected_since_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+  std::string peer_ ABSL_GUARDED_BY(mutex_);  // "203.0.113.5:8443", while connected
   std::string failure_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;
 };

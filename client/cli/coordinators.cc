@@ -23,6 +23,7 @@ std::vector<Coordinator> ListCoordinators(const std::vector<Identity>& identitie
     });
     if (it == all.end()) {
       it = all.insert(it, {.address = one.address,
+                           .addresses = one.addresses,
                            .ca_fingerprint = one.ca_fingerprint,
                            .chosen = one.ca_fingerprint == chosen_fingerprint});
     }
@@ -53,7 +54,9 @@ absl::StatusOr<Coordinator> FindCoordinator(const std::vector<Coordinator>& coor
   for (const Coordinator& one : coordinators) {
     addresses.push_back(one.address);
     const bool prefix = text.size() >= 6 && one.ca_fingerprint.starts_with(text);
-    if (one.address == text || prefix) found.push_back(one);
+    const bool named = one.address == text || std::count(one.addresses.begin(),
+                                                         one.addresses.end(), text) > 0;
+    if (named || prefix) found.push_back(one);
   }
   if (found.size() == 1) return found.front();
   if (found.empty()) {

@@ -16,6 +16,7 @@ namespace federity::cli {
 // one (`context use`) decides where two have a repository of the same name.
 struct Coordinator {
   std::string address;
+  std::vector<std::string> addresses;  // of all its replicas
   std::string ca_fingerprint;
   int memberships = 0;
   bool chosen = false;
@@ -29,7 +30,7 @@ std::vector<Coordinator> ListCoordinators(const std::vector<identity::Identity>&
 std::string ReadChoice(const std::filesystem::path& home);
 absl::Status WriteChoice(const std::filesystem::path& home, std::string_view ca_fingerprint);
 
-// By address or by the beginning of the fingerprint. NOT_FOUND listing all.
+// By one of its addresses or by the beginning of the fingerprint. NOT_FOUND listing all.
 absl::StatusOr<Coordinator> FindCoordinator(const std::vector<Coordinator>& coordinators,
                                             std::string_view text);
 

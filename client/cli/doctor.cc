@@ -76,7 +76,8 @@ void CheckDates(const std::string& name, const crypto::CertificateInfo& info, ab
   }
 }
 
-void CheckAuthority(const Target& target, const crypto::CertificateInfo& ca, Recorder& record) {
+void CheckAuthority(const Target& target, const crypto::CertificateInfo& ca,
+                    const rpc::Address& address, Recorder& record) {
   const std::string shown = ca.fingerprint.Hex();
   if (!target.ca_fingerprint) {
     record.Add("authority", State::kNote,
@@ -86,7 +87,7 @@ void CheckAuthority(const Target& target, const crypto::CertificateInfo& ca, Rec
   } else {
     record.Add("authority", State::kFailed,
                StrCat("CA ", shown, ", but ", target.ca_fingerprint->Hex(),
-                      " is expected: a proxy intercepts TLS (ask your IT to let ", target.address,
+                      " is expected: a proxy intercepts TLS (ask your IT to let ", address.host,
                       " through untouched), or this is another coordinator"));
   }
 }
@@ -108,7 +109,7 @@ bool CheckTls(const Target& target, const rpc::Address& address, const FileDescr
   if (record.Failed("authority", ca.status()) || record.Failed("names", leaf.status())) {
     return false;
   }
-  CheckAuthority(target, *ca, record);
+  CheckAuthority(target, *ca, address, record);
   std::vector<std::string> names = leaf->dns_names;
   names.insert(names.end(), leaf->ip_addresses.begin(), leaf->ip_addresses.end());
   const auto again = rpc::ConnectTcp(address, Deadline());
@@ -124,6 +125,19 @@ bool CheckTls(const Target& target, const rpc::Address& address, const FileDescr
   }
   CheckDates("certificate", *leaf, now, record);
   return !target.ca_fingerprint || *target.ca_fingerprint == ca->fingerprint;
+}
+
+// False if there is no use in going on.
+bool CheckWay(const Target& target, const std::string& text, absl::Time now, Recorder& record) {
+  const auto address = rpc::ParseAddress(text);
+  if (record.Failed("address", address.status())) return false;
+  const auto found = rpc::ResolveHost(*address);
+  if (record.Failed("name", found.status())) return false;
+  record.Add("name", State::kOk, absl::StrJoin(*found, ", "));
+  const auto socket = rpc::ConnectTcp(*address, Deadline());
+  if (record.Failed("port", socket.status())) return false;
+  record.Add("port", State::kOk, StrCat("TCP ", address->port, " answers"));
+  return CheckTls(target, *address, *socket, now, record);
 }
 
 // What only a member may ask.
@@ -220,17 +234,14 @@ Check CheckVersion(std::string_view ours, const v1::ServerInfo& info) {
 }
 
 void CheckCoordinator(CliContext& cli, const Target& target, Checks& checks) {
-  Recorder record(target.address, checks);
-  const auto address = rpc::ParseAddress(target.address);
-  if (record.Failed("address", address.status())) return;
-  const auto found = rpc::ResolveHost(*address);
-  if (record.Failed("name", found.status())) return;
-  record.Add("name", State::kOk, absl::StrJoin(*found, ", "));
-  const auto socket = rpc::ConnectTcp(*address, Deadline());
-  if (record.Failed("port", socket.status())) return;
-  record.Add("port", State::kOk, StrCat("TCP ", address->port, " answers"));
-  if (!CheckTls(target, *address, *socket, cli.clock.Now(), record)) return;
-  if (target.identity) CheckMembership(cli, *target.identity, record);
+  std::string good;  // the first address that is
+  for (const std::string& address : target.addresses) {
+    Recorder record(address, checks);
+    if (CheckWay(target, address, cli.clock.Now(), record) && good.empty()) good = address;
+  }
+  if (!target.identity || good.empty()) return;
+  Recorder record(good, checks);
+  CheckMembership(cli, *target.identity, record);
 }
 
 void CheckMachine(CliContext& cli, Checks& checks) {

@@ -17,7 +17,7 @@ namespace federity::cli {
 // One thing that was looked at.
 struct Check {
   enum class State { kOk, kNote, kFailed };
-  std::string subject;  // the coordinator's address, or "this machine"
+  std::string subject;  // an address of the coordinator, or "this machine"
   std::string name;
   State state = State::kOk;
   std::string detail;
@@ -26,13 +26,13 @@ using Checks = std::vector<Check>;
 
 // What is known of a coordinator before it is asked.
 struct Target {
-  std::string address;
+  std::vector<std::string> addresses;            // of its replicas; not empty
   std::optional<crypto::Digest> ca_fingerprint;  // from a link or a membership
   std::optional<identity::Identity> identity;
 };
 
-// The way to it, step by step until one fails: name, port, TLS, CA, names,
-// dates; with a membership also sign-in, clock and versions.
+// The way to each address, step by step until one fails: name, port, TLS, CA, names,
+// dates; with a membership also sign-in, clock and versions, over any that is good.
 void CheckCoordinator(CliContext& cli, const Target& target, Checks& checks);
 // Disk space, the trainer and the layers of its sandbox.
 void CheckMachine(CliContext& cli, Checks& checks);

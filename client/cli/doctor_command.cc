@@ -25,9 +25,11 @@ std::optional<crypto::Digest> FingerprintOf(const Identity& identity) {
   return digest.ok() ? std::optional(*digest) : std::nullopt;
 }
 
-Target TargetOf(const Identity& identity) {
-  return {
-      .address = identity.address, .ca_fingerprint = FingerprintOf(identity), .identity = identity};
+// All addresses of the membership's coordinator, or one of them.
+Target TargetOf(const Identity& identity, const std::string& address) {
+  return {.addresses = address.empty() ? identity.addresses : std::vector{address},
+          .ca_fingerprint = FingerprintOf(identity),
+          .identity = identity};
 }
 
 // The coordinator of a link or an address; without either, all that are known.
@@ -38,19 +40,23 @@ absl::StatusOr<std::vector<Target>> Targets(CliContext& cli, const std::string& 
     FEDERITY_ASSIGN_OR_RETURN(const std::string text,
                               terminal::ArgumentOrInput(cli.output, argument));
     FEDERITY_ASSIGN_OR_RETURN(const rpc::JoinLink link, rpc::ParseJoinLink(text));
-    targets.push_back({.address = link.address, .ca_fingerprint = link.ca_fingerprint});
+    targets.push_back({.addresses = {link.address}, .ca_fingerprint = link.ca_fingerprint});
     return targets;
   }
   std::vector<std::string> seen;
   for (const Identity& one : all) {
-    if (!argument.empty() && one.address != argument) continue;
+    const auto& addresses = one.addresses;
+    if (!argument.empty() && one.address != argument &&
+        std::find(addresses.begin(), addresses.end(), argument) == addresses.end()) {
+      continue;
+    }
     if (std::find(seen.begin(), seen.end(), one.ca_fingerprint) != seen.end()) continue;
     seen.push_back(one.ca_fingerprint);
-    targets.push_back(TargetOf(one));
+    targets.push_back(TargetOf(one, argument));
   }
   if (targets.empty() && !argument.empty()) {
     FEDERITY_RETURN_IF_ERROR(rpc::ParseAddress(argument).status());
-    targets.push_back({.address = argument});
+    targets.push_back({.addresses = {argument}});
   }
   return targets;
 }

@@ -27,6 +27,7 @@ Json ToJson(const Identity& identity) {
           {"role", RoleText(identity.role)},
           {"kind", KindText(identity.kind)},
           {"coordinator", identity.address},
+          {"addresses", identity.addresses},
           {"ca_fingerprint", identity.ca_fingerprint},
           {"certificate_expires",
            absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", identity.expire_time, absl::UTCTimeZone())}};
@@ -104,6 +105,7 @@ absl::Status ContextList(CliContext& cli) {
     table.Add({one.chosen ? "*" : " ", one.address, one.ca_fingerprint.substr(0, 16),
                StrCat(one.memberships)});
     list.push_back({{"coordinator", one.address},
+                    {"addresses", one.addresses},
                     {"ca_fingerprint", one.ca_fingerprint},
                     {"memberships", one.memberships},
                     {"chosen", one.chosen}});

@@ -10,6 +10,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/strip.h"
+#include "client/identity/addresses.h"
 #include "common/base/encoding.h"
 #include "common/base/errors.h"
 #include "common/base/files.h"
@@ -17,6 +18,7 @@
 #include "common/base/status_macros.h"
 #include "common/base/strings.h"
 #include "common/crypto/certificates.h"
+#include "common/rpc/address.h"
 
 namespace federity::identity {
 namespace {
@@ -30,6 +32,22 @@ constexpr std::string_view kCertificateBegin = "-----BEGIN CERTIFICATE-----";
 std::string Text(const nlohmann::json& json, const char* key) {
   const auto it = json.find(key);
   return it != json.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+
+// Where the list is missing, as in files of older programs, the one address.
+std::vector<std::string> Addresses(const nlohmann::json& json, const std::string& address) {
+  std::vector<std::string> addresses;
+  const auto it = json.find("addresses");
+  if (it != json.end() && it->is_array()) {
+    for (const nlohmann::json& one : *it) {
+      if (!one.is_string() || addresses.size() >= kMaxAddresses) continue;
+      if (const auto text = one.get<std::string>(); rpc::ParseAddress(text).ok()) {
+        addresses.push_back(text);
+      }
+    }
+  }
+  if (addresses.empty()) addresses.push_back(address);
+  return addresses;
 }
 
 bool IsMemberId(std::string_view id) {
@@ -92,9 +110,9 @@ absl::StatusOr<std::string> ReadCa(const fs::path& folder) {
   return ReadFile(folder / "ca.pem", kMaxFile);
 }
 
-absl::Status WriteIdentity(const fs::path& folder, const Identity& identity,
-                           std::string_view link) {
-  const nlohmann::ordered_json json = {
+absl::Status WriteIdentity(const fs::path& folder, const StoredIdentity& stored) {
+  const Identity& identity = stored.identity;
+  nlohmann::ordered_json json = {
       {"member", identity.member},
       {"address", identity.address},
       {"organization", identity.organization},
@@ -103,7 +121,11 @@ absl::Status WriteIdentity(const fs::path& folder, const Identity& identity,
       {"kind", v1::MemberKind_Name(identity.kind)},
       {"ca_fingerprint", identity.ca_fingerprint},
       {"coordinator_key", HexEncode(identity.coordinator_key)},
-      {"link", link}};
+      {"link", stored.link},
+      {"addresses", identity.addresses}};
+  if (stored.addresses_time != absl::InfinitePast()) {
+    json["addresses_time"] = absl::ToUnixSeconds(stored.addresses_time);
+  }
   return WriteFileAtomically(
       folder / "identity.json",
       json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
@@ -130,8 +152,13 @@ absl::StatusOr<StoredIdentity> ReadIdentity(const fs::path& folder) {
   identity->ca_fingerprint = Text(json, "ca_fingerprint");
   identity->coordinator_key = HexDecode(Text(json, "coordinator_key")).value_or("");
   if (identity->address.empty()) return Damaged(file, "it names no address");
+  identity->addresses = Addresses(json, identity->address);
   SetTimes(folder, *identity);
-  return StoredIdentity{.identity = *std::move(identity), .link = Text(json, "link")};
+  StoredIdentity stored{.identity = *std::move(identity), .link = Text(json, "link")};
+  if (const auto it = json.find("addresses_time"); it != json.end() && it->is_number_integer()) {
+    stored.addresses_time = absl::FromUnixSeconds(it->get<int64_t>());
+  }
+  return stored;
 }
 
 absl::StatusOr<Identity> IdentityOfMember(const v1::Member& member) {

@@ -37,14 +37,13 @@ absl::StatusOr<TlsCredential> ReadTls(const std::filesystem::path& folder);
 absl::Status WriteCa(const std::filesystem::path& folder, std::string_view ca_pem);
 absl::StatusOr<std::string> ReadCa(const std::filesystem::path& folder);
 
-// `link` is the hash of the link that made the membership.
-absl::Status WriteIdentity(const std::filesystem::path& folder, const Identity& identity,
-                           std::string_view link);
 struct StoredIdentity {
   Identity identity;
-  std::string link;
+  std::string link;  // the hash of the link that made the membership
+  absl::Time addresses_time = absl::InfinitePast();  // when the coordinator named its addresses
 };
-// The times come from the certificate; without a readable one they are in the
+absl::Status WriteIdentity(const std::filesystem::path& folder, const StoredIdentity& stored);
+// The certificate's times come from the certificate; without a readable one they are in the
 // infinite past, so that it is renewed. INVALID_ARGUMENT, naming the file, if
 // identity.json is damaged.
 absl::StatusOr<StoredIdentity> ReadIdentity(const std::filesystem::path& folder);

@@ -7,7 +7,10 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/random/random.h"
 #include "absl/synchronization/mutex.h"
+#include "client/identity/addresses.h"
+#include "client/identity/call.h"
 #include "client/identity/choose.h"
 #include "client/identity/enrolment.h"
 #include "client/identity/identity_files.h"
@@ -20,6 +23,7 @@
 #include "common/crypto/certificates.h"
 #include "common/crypto/digest.h"
 #include "common/rpc/channel.h"
+#include "federity/v1/server.grpc.pb.h"
 
 namespace federity::identity {
 namespace {
@@ -28,6 +32,10 @@ namespace fs = std::filesystem;
 using Stub = v1::MembershipService::Stub;
 
 constexpr absl::Duration kConnectTimeout = absl::Seconds(20);
+// How long the coordinator's list of addresses is taken to be true, and how long a
+// command waits for a new one.
+constexpr absl::Duration kAddressesLife = absl::Hours(1);
+constexpr absl::Duration kAddressesWait = absl::Seconds(2);
 
 // What the file system knows a link by; the secret itself is never stored.
 std::string LinkHash(const rpc::JoinLink& link) {
@@ -50,6 +58,24 @@ bool IsFinal(const absl::Status& status) {
       v1::ERROR_REASON_INVITATION_USED, v1::ERROR_REASON_INVITATION_REVOKED,
       v1::ERROR_REASON_INVITATION_KIND_MISMATCH};
   return std::find(kFinal.begin(), kFinal.end(), ReasonOf(status)) != kFinal.end();
+}
+
+// Without a TLS key it signs nobody in.
+std::shared_ptr<grpc::Channel> ChannelTo(const Identity& identity, std::string ca,
+                                         TlsCredential tls) {
+  return rpc::MakeChannel(
+      {.address = identity.addresses.front(),
+       .other_addresses = {identity.addresses.begin() + 1, identity.addresses.end()},
+       .ca_certificate_pem = std::move(ca),
+       .certificate_chain_pem = std::move(tls.chain_pem),
+       .private_key_pem = std::move(tls.private_key_pem)});
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const fs::path& folder) {
+  FEDERITY_ASSIGN_OR_RETURN(const StoredIdentity stored, ReadIdentity(folder));
+  FEDERITY_ASSIGN_OR_RETURN(TlsCredential tls, ReadTls(folder));
+  FEDERITY_ASSIGN_OR_RETURN(std::string ca, ReadCa(folder));
+  return ChannelTo(stored.identity, std::move(ca), std::move(tls));
 }
 
 // Takes the rights of group and others from a folder that has them, by a copy or
@@ -96,9 +122,12 @@ class FileIdentityStore final : public IdentityStore {
   absl::StatusOr<fs::path> FolderOf(std::string_view id) const;
   absl::StatusOr<std::vector<StoredIdentity>> ListStored() const;
   absl::StatusOr<fs::path> PreparePending(std::string_view link_hash);
+  absl::StatusOr<fs::path> Enrol(const rpc::JoinLink& link, std::string_view version,
+                                 std::string_view link_hash);
   absl::StatusOr<Identity> Redeem(const rpc::JoinLink& link, std::string_view version,
                                   const fs::path& folder, std::string_view link_hash);
   absl::Status RenewIfDue(const fs::path& folder);
+  void LearnAddressesIfDue(const fs::path& folder, const std::shared_ptr<grpc::Channel>& channel);
 
   const fs::path identities_;
   const fs::path pending_;
@@ -190,10 +219,12 @@ absl::StatusOr<Identity> FileIdentityStore::Redeem(const rpc::JoinLink& link,
   }
   identity.ca_fingerprint = link.ca_fingerprint.Hex();
   identity.coordinator_key = joined.coordinator_key();
+  identity.addresses = {link.address};
   tls.chain_pem = joined.certificate_chain();
   FEDERITY_RETURN_IF_ERROR(WriteTls(folder, tls));
   FEDERITY_RETURN_IF_ERROR(WriteCa(folder, ca));
-  FEDERITY_RETURN_IF_ERROR(WriteIdentity(folder, identity, link_hash));
+  FEDERITY_RETURN_IF_ERROR(
+      WriteIdentity(folder, {.identity = identity, .link = std::string(link_hash)}));
   return identity;
 }
 
@@ -201,11 +232,26 @@ absl::StatusOr<Identity> FileIdentityStore::Join(const rpc::JoinLink& link, v1::
                                                  std::string_view version) {
   FEDERITY_RETURN_IF_ERROR(CheckKind(link, kind));
   const std::string link_hash = LinkHash(link);
-  absl::MutexLock lock(&mutex_);
-  FEDERITY_ASSIGN_OR_RETURN(const std::vector<StoredIdentity> stored, ListStored());
-  for (const StoredIdentity& one : stored) {
-    if (one.link == link_hash) return one.identity;
+  fs::path home;
+  {
+    absl::MutexLock lock(&mutex_);
+    FEDERITY_ASSIGN_OR_RETURN(const std::vector<StoredIdentity> stored, ListStored());
+    for (const StoredIdentity& one : stored) {
+      if (one.link == link_hash) return one.identity;
+    }
+    FEDERITY_ASSIGN_OR_RETURN(home, Enrol(link, version, link_hash));
   }
+  // At once: the replica that the link names may be down when the others are needed.
+  FEDERITY_ASSIGN_OR_RETURN(const auto channel, OpenChannel(home));
+  LearnAddressesIfDue(home, channel);
+  FEDERITY_ASSIGN_OR_RETURN(StoredIdentity complete, ReadIdentity(home));
+  return std::move(complete.identity);
+}
+
+// Redeems the link and gives the membership its place: that folder.
+absl::StatusOr<fs::path> FileIdentityStore::Enrol(const rpc::JoinLink& link,
+                                                  std::string_view version,
+                                                  std::string_view link_hash) {
   FEDERITY_ASSIGN_OR_RETURN(const fs::path folder, PreparePending(link_hash));
   const auto identity = Redeem(link, version, folder, link_hash);
   if (!identity.ok()) {
@@ -219,8 +265,34 @@ absl::StatusOr<Identity> FileIdentityStore::Join(const rpc::JoinLink& link, v1::
   if (error) return ErrnoStatus(error.value(), StrCat("making ", home.string()));
   FEDERITY_RETURN_IF_ERROR(SyncDirectory(identities_));
   FEDERITY_RETURN_IF_ERROR(SyncDirectory(pending_));
-  FEDERITY_ASSIGN_OR_RETURN(StoredIdentity complete, ReadIdentity(home));
-  return std::move(complete.identity);
+  return home;
+}
+
+// Not being told is no fault: what is known goes on to serve.
+void FileIdentityStore::LearnAddressesIfDue(const fs::path& folder,
+                                            const std::shared_ptr<grpc::Channel>& channel) {
+  const auto is_due = [&](const StoredIdentity& stored) {
+    return absl::AbsDuration(clock_.Now() - stored.addresses_time) >= kAddressesLife;
+  };
+  absl::StatusOr<StoredIdentity> stored = ReadIdentity(folder);
+  if (!stored.ok() || !is_due(*stored)) return;
+  v1::ServerService::Stub stub(channel);
+  const absl::StatusOr<v1::ServerInfo> info =
+      Call(stub, &v1::ServerService::Stub::GetServerInfo, {},
+           {.deadline = kAddressesWait, .give_up_after = absl::ZeroDuration()});
+  if (!info.ok() && rpc::IsRetryable(info.status())) return;
+  absl::MutexLock lock(&mutex_);
+  stored = ReadIdentity(folder);
+  if (!stored.ok()) return;
+  if (info.ok()) {
+    Identity& identity = stored->identity;
+    absl::BitGen random;
+    identity.addresses =
+        MergeAddresses(identity.addresses, {info->addresses().begin(), info->addresses().end()},
+                       identity.address, random);
+  }
+  stored->addresses_time = clock_.Now();
+  WriteIdentity(folder, *stored).IgnoreError();
 }
 
 absl::Status FileIdentityStore::RenewIfDue(const fs::path& folder) {
@@ -230,7 +302,7 @@ absl::Status FileIdentityStore::RenewIfDue(const fs::path& folder) {
   FEDERITY_ASSIGN_OR_RETURN(const crypto::SigningKey key, ReadContributionKey(folder));
   FEDERITY_ASSIGN_OR_RETURN(const std::string ca, ReadCa(folder));
   const bool usable = clock_.Now() < stored.identity.expire_time;
-  Stub stub(rpc::MakeChannel({.address = stored.identity.address, .ca_certificate_pem = ca}));
+  Stub stub(ChannelTo(stored.identity, ca, {}));
   // While the old certificate is good, renewal is not worth waiting for.
   CallOptions options;
   if (usable) options = {.deadline = absl::Seconds(10), .give_up_after = absl::ZeroDuration()};
@@ -244,13 +316,9 @@ absl::Status FileIdentityStore::RenewIfDue(const fs::path& folder) {
 absl::StatusOr<std::shared_ptr<grpc::Channel>> FileIdentityStore::Connect(std::string_view id) {
   FEDERITY_ASSIGN_OR_RETURN(const fs::path folder, FolderOf(id));
   FEDERITY_RETURN_IF_ERROR(RenewIfDue(folder));
-  FEDERITY_ASSIGN_OR_RETURN(const StoredIdentity stored, ReadIdentity(folder));
-  FEDERITY_ASSIGN_OR_RETURN(TlsCredential tls, ReadTls(folder));
-  FEDERITY_ASSIGN_OR_RETURN(const std::string ca, ReadCa(folder));
-  return rpc::MakeChannel({.address = stored.identity.address,
-                           .ca_certificate_pem = ca,
-                           .certificate_chain_pem = std::move(tls.chain_pem),
-                           .private_key_pem = std::move(tls.private_key_pem)});
+  FEDERITY_ASSIGN_OR_RETURN(auto channel, OpenChannel(folder));
+  LearnAddressesIfDue(folder, channel);
+  return channel;
 }
 
 absl::Status FileIdentityStore::Remove(std::string_view id) {

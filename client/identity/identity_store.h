@@ -24,7 +24,7 @@ namespace federity::identity {
 struct Identity {
   std::string id;            // the member's UUID
   std::string member;        // resource name
-  std::string address;       // the coordinator's "host:port"
+  std::string address;       // the coordinator's "host:port", as the link named it
   std::string scope;         // "" (server), "organizations/o", "organizations/o/repositories/r"
   std::string organization;  // identifier
   std::string organization_display_name;
@@ -34,6 +34,9 @@ struct Identity {
   std::string coordinator_key;  // Ed25519, 32 bytes, as told at the join; signs what it states
   absl::Time renew_time;
   absl::Time expire_time;
+  // Of all its replicas, in the order in which they are tried. The store asks for
+  // them at the join and every hour of use, and never forgets `address`.
+  std::vector<std::string> addresses;
 };
 
 // The memberships under one folder (0700 if made here), each in identities/{id}/:
@@ -61,7 +64,8 @@ class IdentityStore {
   // NOT_FOUND if there is none.
   virtual absl::StatusOr<Identity> Get(std::string_view id) = 0;
   // A channel with this membership's certificate, renewed first if it is due
-  // (or expired: renewal needs none).
+  // (or expired: renewal needs none). It goes to whichever of the addresses
+  // answers, and to another when that one fails.
   virtual absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(std::string_view id) = 0;
   // The membership for a repository: its own or that of its organisation,
   // whichever has more rights. NOT_FOUND naming what there is;

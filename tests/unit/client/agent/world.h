@@ -48,6 +48,7 @@ class FakeIdentities final : public identity::IdentityStore {
     identity.id = kId;
     identity.member = std::string(kRepository) + "/members/m1";
     identity.address = "host:8443";
+    identity.addresses = {identity.address};
     identity.scope = kRepository;
     identity.organization = "st-luke";
     identity.organization_display_name = "St Luke";

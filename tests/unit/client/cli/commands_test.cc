@@ -118,6 +118,7 @@ TEST_CASE("The same name at two coordinators: context use decides", "[cli]") {
   other.id = "22222222-0000-4000-8000-000000000002";
   other.ca_fingerprint = std::string(64, 'd');
   other.address = "elsewhere:8443";
+  other.addresses = {other.address};
   f.store.identities.push_back(other);
   const auto ambiguous = f.Run({"log", "st-mary/heart"});
   CHECK(ambiguous.status == 1);

@@ -1,6 +1,7 @@
 #include "client/cli/doctor.h"
 
 #include <catch2/catch.hpp>
+#include <map>
 
 #include "tests/unit/client/cli/fake_federation.h"
 #include "tests/unit/client/identity/fake_coordinator.h"
@@ -106,6 +107,32 @@ TEST_CASE("A port that nobody listens on, an address that is none", "[cli]") {
   f.run_job = WorkingTrainer();
   CHECK(Find(f.Run({"doctor", "127.0.0.1:1", "--json"}).Json(), "port")["result"] == "failed");
   CHECK(f.Run({"doctor", "no port here"}).status == 1);
+}
+
+TEST_CASE("Every address of a coordinator is looked at, and any good one signs in", "[cli]") {
+  FakeFederation f;
+  f.run_job = WorkingTrainer();
+  const identity::FakeCoordinator coordinator;
+  identity::Identity& member = f.store.identities[0];
+  member.addresses = {"127.0.0.1:1", coordinator.address()};
+  member.ca_fingerprint = coordinator.Link().ca_fingerprint.Hex();
+  const auto ports = [](const nlohmann::json& report) {
+    std::map<std::string, std::string> ports;
+    for (const auto& check : report["checks"]) {
+      if (check["check"] != "port") continue;
+      ports[check["where"].get<std::string>()] = check["result"].get<std::string>();
+    }
+    return ports;
+  };
+  const auto all = f.Run({"doctor", "--json"});
+  CHECK(all.status == 1);
+  CHECK(ports(all.Json()) == std::map<std::string, std::string>{{"127.0.0.1:1", "failed"},
+                                                                {coordinator.address(), "ok"}});
+  CHECK(Find(all.Json(), "sign-in")["where"] == coordinator.address());
+  // One by its name: known by the same membership.
+  const auto one = f.Run({"doctor", coordinator.address(), "--json"});
+  CHECK(ports(one.Json()).size() == 1);
+  CHECK(Find(one.Json(), "authority")["result"] == "ok");
 }
 
 TEST_CASE("A trainer that does not start fails the check", "[cli]") {

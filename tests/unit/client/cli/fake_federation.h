@@ -304,6 +304,7 @@ struct FakeFederation {
     owner.role = v1::ROLE_OWNER;
     owner.ca_fingerprint = std::string(64, 'c');
     owner.address = "host:8443";
+    owner.addresses = {owner.address};
     store.identities.push_back(owner);
   }
   ~FakeFederation() {

@@ -20,6 +20,7 @@
 #include "common/rpc/join_link.h"
 #include "common/rpc/status_codec.h"
 #include "federity/v1/membership.grpc.pb.h"
+#include "federity/v1/server.grpc.pb.h"
 
 namespace federity::identity {
 
@@ -43,6 +44,7 @@ class FakeCoordinator final : public v1::MembershipService::Service {
     int port = 0;
     builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(options), &port);
     builder.RegisterService(this);
+    builder.RegisterService(&information_);
     server_ = builder.BuildAndStart();
     address_ = StrCat("127.0.0.1:", port);
   }
@@ -60,6 +62,7 @@ class FakeCoordinator final : public v1::MembershipService::Service {
     absl::Status fail_renewal;  // of the second call
     absl::Duration lifetime = absl::Hours(2);
     std::string member_name;  // instead of the right one
+    std::vector<std::string> addresses;  // that it names; empty: as an older one
   };
   template <typename T, typename U>
   void Set(T Behaviour::*member, U&& value) {
@@ -72,6 +75,7 @@ class FakeCoordinator final : public v1::MembershipService::Service {
     std::vector<std::string> join_keys;
     int renewals = 0;
     int signed_in = 0;  // calls of GetCaller with a certificate
+    int asked = 0;      // calls of GetServerInfo
   };
   Seen seen() const {
     const std::lock_guard lock(mutex_);
@@ -135,6 +139,22 @@ class FakeCoordinator final : public v1::MembershipService::Service {
     return grpc::Status::OK;
   }
 
+  class Information final : public v1::ServerService::Service {
+   public:
+    explicit Information(FakeCoordinator& coordinator) : coordinator_(coordinator) {}
+    grpc::Status GetServerInfo(grpc::ServerContext*, const v1::GetServerInfoRequest*,
+                               v1::ServerInfo* info) override {
+      const std::lock_guard lock(coordinator_.mutex_);
+      ++coordinator_.seen_.asked;
+      const std::vector<std::string>& addresses = coordinator_.behaviour_.addresses;
+      info->mutable_addresses()->Assign(addresses.begin(), addresses.end());
+      return grpc::Status::OK;
+    }
+
+   private:
+    FakeCoordinator& coordinator_;
+  };
+
   std::string MemberName() const { return StrCat(scope_, "/members/", member_id_); }
   const std::string& member_id() const { return member_id_; }
   const std::string& address() const { return address_; }
@@ -165,6 +185,7 @@ class FakeCoordinator final : public v1::MembershipService::Service {
   Seen seen_;
   std::string nonce_;
   std::string address_;
+  Information information_{*this};
   std::unique_ptr<grpc::Server> server_;
 };
 

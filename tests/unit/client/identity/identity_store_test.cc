@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "client/identity/call.h"
@@ -124,6 +125,59 @@ TEST_CASE("Folders are for their owner alone, and narrowed where they were not",
   CHECK(ModeOf(home / "identities") == 0700);
   CHECK(ModeOf(home / "pending") == 0700);
   CHECK(ModeOf(home) == 0755);
+}
+
+TEST_CASE("A coordinator's addresses are learned at the join and every hour of use", "[identity]") {
+  Fixture f;
+  const std::string here = f.coordinator.address();
+  f.coordinator.Set(&FakeCoordinator::Behaviour::addresses, std::vector<std::string>{"127.0.0.1:1", here});
+  const auto joined = f.Join();
+  REQUIRE(joined.ok());
+  CHECK(joined->addresses.size() == 2);
+  CHECK(joined->address == here);
+  CHECK(f.coordinator.seen().asked == 1);
+
+  // Whichever is first, the one that answers is used.
+  f.coordinator.Set(&FakeCoordinator::Behaviour::addresses, std::vector<std::string>{"127.0.0.1:1"});
+  f.clock.now += absl::Minutes(59);
+  CHECK(SignIn(*f.Open(), joined->id).ok());
+  CHECK(f.coordinator.seen().asked == 1);
+  f.clock.now += absl::Minutes(1);
+  CHECK(SignIn(*f.Open(), joined->id).ok());
+  CHECK(f.coordinator.seen().asked == 2);
+  CHECK(f.Open()->Get(joined->id)->addresses == std::vector<std::string>{"127.0.0.1:1", here});
+  CHECK(SignIn(*f.Open(), joined->id).ok());
+  CHECK(f.coordinator.seen().signed_in == 3);
+
+  // Renewal finds its way too.
+  f.clock.now = joined->renew_time + absl::Seconds(1);
+  CHECK(SignIn(*f.Open(), joined->id).ok());
+  CHECK(f.coordinator.seen().renewals == 1);
+}
+
+TEST_CASE("A membership that knows one address, or nonsense, goes on", "[identity]") {
+  Fixture f;
+  const auto joined = f.Join();
+  REQUIRE(joined.ok());
+  CHECK(joined->addresses == std::vector<std::string>{f.coordinator.address()});
+  auto json = nlohmann::json::parse(Read(f.Home() / "identity.json"));
+  const auto with = [&](const nlohmann::json& addresses, const nlohmann::json& time) {
+    json["addresses"] = addresses;
+    json["addresses_time"] = time;
+    REQUIRE(WriteFileAtomically(f.Home() / "identity.json", json.dump()).ok());
+    const auto identity = f.Open()->Get(joined->id);
+    REQUIRE(identity.ok());
+    CHECK(identity->addresses == std::vector<std::string>{f.coordinator.address()});
+    CHECK(SignIn(*f.Open(), joined->id).ok());
+  };
+  with(nlohmann::json::array(), 0);
+  with("host:1", "yesterday");
+  with({1, nullptr, "", "host", "host:99999"}, -5);
+  with(nullptr, 1e300);
+  json.erase("addresses");
+  json.erase("addresses_time");
+  REQUIRE(WriteFileAtomically(f.Home() / "identity.json", json.dump()).ok());
+  CHECK(SignIn(*f.Open(), joined->id).ok());
 }
 
 TEST_CASE("A link for the other program is refused before anything is sent", "[identity]") {
