@@ -196,6 +196,15 @@ Hospitals::Hospitals(const std::string& plan, testing::ServerProcess::Options op
 Hospitals::Hospitals(testing::ServerProcess::Options options)
     : Hospitals(ReadText(DemoFile("plan-wdbc.toml")), std::move(options)) {}
 
+void Prefer(const fs::path& home, const std::vector<std::string>& addresses) {
+  for (const auto& entry : fs::directory_iterator(home / "identities")) {
+    const fs::path file = entry.path() / "identity.json";
+    nlohmann::json identity = nlohmann::json::parse(ReadText(file));
+    identity["addresses"] = addresses;
+    WriteText(file, identity.dump());
+  }
+}
+
 std::vector<std::string> DealBreastCancer(int parts) {
   std::istringstream lines(ReadText(DemoFile("data/wdbc.csv")));
   std::string header, line;

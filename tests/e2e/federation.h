@@ -104,6 +104,9 @@ struct Hospitals {
   explicit Hospitals(testing::ServerProcess::Options options = {});
 };
 
+// Sets the order in which the memberships of a home or a state directory try their
+// coordinator's addresses.
+void Prefer(const std::filesystem::path& home, const std::vector<std::string>& addresses);
 // The breast cancer rows, dealt out to `parts` hospitals.
 std::vector<std::string> DealBreastCancer(int parts);
 std::filesystem::path DemoFile(const std::string& name);         // below deploy/demo

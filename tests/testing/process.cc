@@ -153,6 +153,7 @@ void Daemon::Kill() {
 int Daemon::Terminate() {
   if (pid_ <= 0) return -1;
   kill(pid_, SIGTERM);
+  kill(pid_, SIGCONT);  // should a test have stopped it
   return Wait(std::exchange(pid_, 0));
 }
 

@@ -27,11 +27,19 @@ void KillPostmaster(const fs::path& data_directory) {
   if (absl::SimpleAtoi(lines[0], &pid) && pid > 1) kill(pid, SIGQUIT);
 }
 
+// What replicas have in common, as a configuration.
+std::string SharedParts(const ServerProcess& server) {
+  const std::string data = server.data_directory().string();
+  return "key_file = \"" + data + ".key\"\n[blobs]\ndirectory = \"" + data + "/blobs\"\n";
+}
+
 }  // namespace
 
 ServerProcess::ServerProcess(Options options)
     : options_(std::move(options)), data_directory_(folder_.path() / "data") {
-  if (!options_.embedded_database) postgres_ = std::make_unique<TempPostgres>();
+  const bool shares = options_.replica_of != nullptr;
+  if (!options_.embedded_database && !shares) postgres_ = std::make_unique<TempPostgres>();
+  if (shares) WriteText(config(), SharedParts(*options_.replica_of));
   Start();
 }
 
@@ -43,7 +51,11 @@ ServerProcess::~ServerProcess() {
 void ServerProcess::Launch(const std::map<std::string, std::string>& environment) {
   std::vector<std::string> argv = {FEDERITY_SERVER_PROGRAM,  "run",      "--data-dir",
                                    data_directory_.string(), "--listen", "127.0.0.1:" + port_};
-  if (postgres_ != nullptr) argv.insert(argv.end(), {"--database-url", postgres_->url()});
+  if (!options_.embedded_database) {
+    argv.insert(argv.end(), {"--database-url", postgres().url()});
+  }
+  if (options_.replica_of != nullptr) argv.insert(argv.end(), {"--config", config().string()});
+  for (const std::string& address : public_) argv.insert(argv.end(), {"--public", address});
   argv.insert(argv.end(), options_.arguments.begin(), options_.arguments.end());
   std::error_code none;
   fs::remove(data_directory_ / "port", none);  // of a run that was killed

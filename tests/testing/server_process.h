@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/testing/process.h"
@@ -24,6 +25,9 @@ class ServerProcess {
     std::vector<std::string> arguments = {};  // further ones of `run`
     // Called with its port each time that it serves, before anybody is told.
     std::function<void(int)> on_serving = {};
+    // Shares database, blobs and key file of that one, which has no embedded
+    // database and outlives this.
+    ServerProcess* replica_of = nullptr;
   };
   // Starts it and waits until it serves.
   explicit ServerProcess(Options options);
@@ -32,7 +36,8 @@ class ServerProcess {
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
 
-  // "localhost:PORT", as links name it; the same after each restart.
+  // "localhost:PORT", or the first public address, as links name it; the same
+  // after each restart.
   const std::string& address() const { return address_; }
   const std::filesystem::path& data_directory() const { return data_directory_; }
   pid_t pid() const { return daemon_->pid(); }
@@ -41,7 +46,9 @@ class ServerProcess {
   // What it wrote on standard output and error, of all runs.
   std::string output() const { return daemon_->log(); }
   // The database that it uses; REQUIRES: it is not embedded.
-  TempPostgres& postgres() { return *postgres_; }
+  TempPostgres& postgres() { return *(postgres_ ? postgres_ : options_.replica_of->postgres_); }
+  // What clients are told from the next start on; without it, `address` alone.
+  void SetPublic(std::vector<std::string> addresses) { public_ = std::move(addresses); }
 
   // SIGTERM, and waits for the end; its exit status.
   int Stop() { return daemon_->Terminate(); }
@@ -59,12 +66,15 @@ class ServerProcess {
   static Finished Run(std::vector<std::string> arguments);
 
  private:
+  std::filesystem::path config() const { return folder_.path() / "server.toml"; }
+
   const Options options_;
   TemporaryFolder folder_;
   const std::filesystem::path data_directory_;
   std::unique_ptr<TempPostgres> postgres_;
   std::string port_ = "0";
   std::string address_;
+  std::vector<std::string> public_;
   std::unique_ptr<Daemon> daemon_;
 };
 
