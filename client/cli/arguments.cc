@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
+#include "client/terminal/json.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/config/strict_toml.h"
@@ -15,11 +16,6 @@ namespace {
 
 constexpr v1::Role kRoles[] = {v1::ROLE_OWNER, v1::ROLE_MAINTAINER, v1::ROLE_CONTRIBUTOR,
                                v1::ROLE_VIEWER, v1::ROLE_AUDITOR};
-
-std::string WithoutPrefix(std::string name, std::string_view prefix) {
-  if (name.starts_with(prefix)) name.erase(0, prefix.size());
-  return absl::AsciiStrToLower(name);
-}
 
 }  // namespace
 
@@ -97,11 +93,9 @@ absl::StatusOr<int64_t> ParseSeconds(std::string_view text) {
   return InvalidArgument("expires", StrCat("'", text, "' is no time span; write 7d, 12h or 30m"));
 }
 
-std::string RoleText(v1::Role role) { return WithoutPrefix(v1::Role_Name(role), "ROLE_"); }
+std::string RoleText(v1::Role role) { return terminal::EnumText(role); }
 
-std::string KindText(v1::MemberKind kind) {
-  return WithoutPrefix(v1::MemberKind_Name(kind), "MEMBER_KIND_");
-}
+std::string KindText(v1::MemberKind kind) { return terminal::EnumText(kind); }
 
 std::string LastSegment(std::string_view name) {
   return std::string(name.substr(name.rfind('/') + 1));

@@ -77,7 +77,7 @@ absl::Status List(CliContext& cli, const RoundOptions& options) {
   for (const v1::Round& round : rounds) {
     const absl::Time start = terminal::ToTime(round.create_time());
     table.Add(
-        {LastSegment(round.name()), v1::Round::State_Name(round.state()),
+        {LastSegment(round.name()), terminal::EnumText(round.state()),
          StrCat(Count(round, v1::Contribution::ACCEPTED)), terminal::FormatTime(start),
          HasEnded(round) ? terminal::FormatElapsed(terminal::ToTime(round.end_time()) - start) : "",
          ShortCommit(round.commit()), HasEnded(round) ? round.failure() : round.waiting_for()});

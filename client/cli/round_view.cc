@@ -47,7 +47,7 @@ std::string Ending(const v1::Round& round) {
   if (round.state() != v1::Round::COMMITTED) {
     if (round.failure().empty()) return ": no reason given";
     const std::string reason = Printable(round.failure());
-    const std::string& state = v1::Round::State_Name(round.state());
+    const std::string state = terminal::EnumText(round.state());
     const bool doubled =
         absl::StartsWithIgnoreCase(reason, state) &&
         !(reason.size() > state.size() && absl::ascii_isalnum(reason[state.size()]));
@@ -62,8 +62,8 @@ std::string Ending(const v1::Round& round) {
 }  // namespace
 
 bool HasEnded(const v1::Round& round) {
-  return round.state() == v1::Round::COMMITTED || round.state() == v1::Round::FAILED ||
-         round.state() == v1::Round::CANCELLED;
+  return round.has_end_time() || round.state() == v1::Round::COMMITTED ||
+         round.state() == v1::Round::FAILED || round.state() == v1::Round::CANCELLED;
 }
 
 int Count(const v1::Round& round, v1::Contribution::State state) {
@@ -79,7 +79,7 @@ terminal::Json RoundJson(const v1::Round& round) {
 }
 
 std::string RoundHeadline(const v1::Round& round, absl::Time now) {
-  const std::string state = v1::Round::State_Name(round.state());
+  const std::string state = terminal::EnumText(round.state());
   if (HasEnded(round)) return StrCat(Title(round), ": ", state, Ending(round));
   std::string figures;
   if (round.state() != v1::Round::RECRUITING) {
@@ -113,7 +113,7 @@ std::vector<std::string> RoundLog::Changes(const v1::Round& round, absl::Time no
   std::vector<std::string> lines;
   // The time left runs by itself; state and accepted contributions are news.
   const std::string key =
-      StrCat(v1::Round::State_Name(round.state()), Count(round, v1::Contribution::ACCEPTED));
+      StrCat(terminal::EnumText(round.state()), Count(round, v1::Contribution::ACCEPTED));
   const bool news = std::exchange(headline_, key) != key;
   // How it ended stands last.
   if (news && !HasEnded(round)) lines.push_back(RoundHeadline(round, now));

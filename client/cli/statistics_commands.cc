@@ -74,7 +74,8 @@ absl::StatusOr<v1::StatisticsRun> Follow(CliContext& cli, const Session& session
   request.set_name(run.name());
   terminal::ProgressBar bar(cli.output, "collecting sums", terminal::ProgressBar::Unit::kFraction,
                             cli.clock);
-  while (run.state() == v1::StatisticsRun::COLLECTING) {
+  // A state of a later version is one on the way.
+  while (run.state() != v1::StatisticsRun::FROZEN && run.state() != v1::StatisticsRun::FAILED) {
     bar.SetLabel(run.asked() == 0 ? "waiting for agents"
                                   : StrCat("collecting sums: ", run.answered(), " of ", run.asked(),
                                            " answered, ", run.abstained(), " abstained"));

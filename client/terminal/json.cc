@@ -9,11 +9,11 @@
 #include "absl/time/time.h"
 #include "client/terminal/format.h"
 #include "common/base/encoding.h"
+#include "common/base/strings.h"
 
 namespace federity::terminal {
 namespace {
 
-using google::protobuf::EnumValueDescriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
@@ -26,15 +26,6 @@ std::string PrefixOf(std::string_view enumeration) {
     prefix += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   }
   return prefix + "_";
-}
-
-std::string EnumName(const EnumValueDescriptor& value) {
-  std::string name = value.name();
-  const std::string prefix = PrefixOf(value.type()->name());
-  if (!name.starts_with(prefix)) return name;
-  name.erase(0, prefix.size());
-  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return name;
 }
 
 Json MessageToJson(const Message& message) {
@@ -70,7 +61,7 @@ Json Value(const Message& message, const FieldDescriptor& field, int index) {
     case FieldDescriptor::CPPTYPE_BOOL:
       return get(&R::GetBool, &R::GetRepeatedBool);
     case FieldDescriptor::CPPTYPE_ENUM:
-      return EnumName(*get(&R::GetEnum, &R::GetRepeatedEnum));
+      return EnumText(*field.enum_type(), get(&R::GetEnumValue, &R::GetRepeatedEnumValue));
     case FieldDescriptor::CPPTYPE_STRING: {
       const std::string text = get(&R::GetString, &R::GetRepeatedString);
       return field.type() == FieldDescriptor::TYPE_BYTES ? HexEncode(text) : text;
@@ -114,6 +105,17 @@ Json ToJson(const Message& message) {
     }
   }
   return object;
+}
+
+std::string EnumText(const google::protobuf::EnumDescriptor& type, int value) {
+  const auto* known = type.FindValueByNumber(value);
+  if (known == nullptr) return StrCat("unknown (", value, ")");
+  std::string name = known->name();
+  const std::string prefix = PrefixOf(type.name());
+  if (!name.starts_with(prefix)) return name;
+  name.erase(0, prefix.size());
+  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return name;
 }
 
 std::string Dump(const Json& json, bool pretty) {

@@ -66,6 +66,7 @@ class FakeCoordinator {
     int open_streams = 0;
     std::vector<v1::ReportProgressRequest> progress;
     std::vector<v1::SubmitContributionRequest> submissions;
+    int outcomes = 0;  // calls of GetContribution
     std::vector<v1::AbandonContributionRequest> abandoned;
     std::vector<v1::SubmitStatisticsRequest> statistics;
     std::vector<v1::SubmitEvaluationRequest> evaluations;
@@ -295,6 +296,7 @@ class FakeCoordinator {
       grpc::Status GetContribution(Context, const v1::GetContributionRequest* request,
                                    v1::Contribution* response) override {
         absl::MutexLock lock(&o.mutex_);
+        ++o.seen_.outcomes;
         response->set_name(request->name());
         response->set_state(o.script_.outcome);
         response->set_refusal(o.script_.refusal);

@@ -48,6 +48,29 @@ TEST_CASE("An assignment is trained, uploaded, signed and accepted", "[agent]") 
   });
 }
 
+TEST_CASE("What a coordinator of a later version says besides is passed over", "[agent]") {
+  World world;
+  world.Prepare();
+  v1::WatchAssignmentsResponse unknown_event;
+  REQUIRE(unknown_event.MergeFromString("\xa2\x06\x02\x08\x01"));  // field 100: a message
+  world.coordinator.Send(unknown_event);
+  v1::WatchAssignmentsResponse training = world.Training();
+  constexpr char kField99[] = "\x98\x06\x01";
+  REQUIRE(training.MergeFromString(kField99));
+  REQUIRE(training.mutable_training()->MergeFromString(kField99));
+  REQUIRE(training.mutable_training()->mutable_base_commit()->MergeFromString(kField99));
+  world.coordinator.Send(training);
+  world.coordinator.Locked(
+      [](auto& script, auto&) { script.outcome = static_cast<v1::Contribution::State>(99); });
+  world.Start();
+  // A state that it does not know is one on the way.
+  REQUIRE(world.coordinator.Await([](const auto& seen) { return seen.outcomes >= 2; }));
+  CHECK(world.outbox->List().size() == 1);
+  world.coordinator.Locked([](auto& script, auto&) { script.outcome = v1::Contribution::ACCEPTED; });
+  REQUIRE(world.AwaitEvent("accepted"));
+  CHECK(world.AwaitEmptyOutbox());
+}
+
 TEST_CASE("Nothing runs unless exactly this plan and program are approved", "[agent]") {
   World world;
   world.AddDataset();

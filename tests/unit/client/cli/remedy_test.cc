@@ -2,7 +2,10 @@
 
 #include <catch2/catch.hpp>
 
+#include "absl/strings/cord.h"
 #include "common/base/errors.h"
+#include "common/base/strings.h"
+#include "google/rpc/error_details.pb.h"
 
 namespace federity::cli {
 namespace {
@@ -15,6 +18,16 @@ TEST_CASE("An error says what was wrong and what to try", "[cli]") {
   CHECK(ErrorText(absl::UnavailableError("refused")) == "error: refused\n  try: federity doctor");
   CHECK(ErrorText(absl::InternalError("broken")) == "error: broken");
   CHECK(ErrorText(absl::InternalError("")) == "error: unknown");
+}
+
+TEST_CASE("A reason of a later version leaves the message", "[cli]") {
+  google::rpc::ErrorInfo info;
+  info.set_reason("MOON_IS_FULL");
+  info.set_domain("federity");
+  absl::Status status = absl::FailedPreconditionError("wait for the new moon");
+  status.SetPayload(ToAbsl(kErrorInfoUrl), absl::Cord(info.SerializeAsString()));
+  CHECK(ReasonOf(status) == v1::ERROR_REASON_UNSPECIFIED);
+  CHECK(ErrorText(status) == "error: wait for the new moon");
 }
 
 TEST_CASE("A message that names the remedy is not repeated", "[cli]") {

@@ -63,6 +63,17 @@ TEST_CASE("An ended round says what came of it", "[cli]") {
   CHECK_THAT(RoundHeadline(round, kNow), Contains("CANCELLED: by ") && !Contains("\x1b"));
 }
 
+TEST_CASE("A state of a later version has ended once it has an end", "[cli]") {
+  v1::Round round = Training();
+  round.set_state(static_cast<v1::Round::State>(99));
+  CHECK_FALSE(HasEnded(round));
+  CHECK_THAT(RoundHeadline(round, kNow), Contains("round 3: unknown (99), 2 of 3 accepted"));
+  round.mutable_end_time()->set_seconds(1'800'000'000);
+  round.set_failure("too quiet");
+  CHECK(HasEnded(round));
+  CHECK(RoundHeadline(round, kNow) == "round 3: unknown (99): too quiet");
+}
+
 TEST_CASE("The state's word is not said twice", "[cli]") {
   v1::Round round = Training();
   const auto headline = [&](v1::Round::State state, const char* reason) {

@@ -49,6 +49,18 @@ TEST_CASE("A round that does not commit is status 1 with the reason", "[cli]") {
   CHECK(f.services.watched.front() == StrCat(kRepository, "/rounds/latest"));
 }
 
+TEST_CASE("Watching passes over states of a later version and ends with the round", "[cli]") {
+  FakeFederation f;
+  const auto later = static_cast<v1::Round::State>(99);
+  v1::Round ended = Make(1, later);
+  ended.mutable_end_time()->set_seconds(1'800'000'000);
+  f.services.watches = {{{Make(1, later), ended}, absl::OkStatus()}};
+  const auto result = f.Run({"round", "watch", "st-mary/heart"});
+  CHECK(result.status == 1);
+  CHECK_THAT(result.out, Contains("unknown (99)"));
+  CHECK(f.services.watched.size() == 1);
+}
+
 TEST_CASE("A broken stream is opened again at the round that it was in", "[cli]") {
   FakeFederation f;
   f.services.watches = {{{Make(1, v1::Round::COMMITTED, 3), Make(2, v1::Round::RECRUITING)},

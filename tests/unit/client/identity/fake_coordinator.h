@@ -63,6 +63,7 @@ class FakeCoordinator final : public v1::MembershipService::Service {
     absl::Duration lifetime = absl::Hours(2);
     std::string member_name;  // instead of the right one
     std::vector<std::string> addresses;  // that it names; empty: as an older one
+    v1::Role role = v1::ROLE_CONTRIBUTOR;
   };
   template <typename T, typename U>
   void Set(T Behaviour::*member, U&& value) {
@@ -100,7 +101,7 @@ class FakeCoordinator final : public v1::MembershipService::Service {
     member.set_name(behaviour_.member_name.empty() ? MemberName() : behaviour_.member_name);
     member.set_organization("st-luke");
     member.set_organization_display_name("St Luke");
-    member.set_role(v1::ROLE_CONTRIBUTOR);
+    member.set_role(behaviour_.role);
     member.set_kind(request->kind());
     response->set_certificate_chain(Issue(request->certificate_request()));
     response->set_coordinator_key(coordinator_key);

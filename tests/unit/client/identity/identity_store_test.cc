@@ -87,6 +87,17 @@ TEST_CASE("Joining makes a membership that signs in", "[identity]") {
   CHECK(Entries(f.folder.path() / "pending") == 0);
 }
 
+TEST_CASE("A role of a later version is kept as one that is not known", "[identity]") {
+  Fixture f;
+  f.coordinator.Set(&FakeCoordinator::Behaviour::role, static_cast<v1::Role>(99));
+  REQUIRE(f.Join().ok());
+  const auto identities = f.Open()->List();
+  REQUIRE(identities.ok());
+  REQUIRE(identities->size() == 1);
+  CHECK(identities->front().role == v1::ROLE_UNSPECIFIED);
+  CHECK(SignIn(*f.Open(), f.coordinator.member_id()).ok());
+}
+
 TEST_CASE("Secrets are for their owner's eyes", "[identity]") {
   Fixture f;
   REQUIRE(f.Join().ok());
