@@ -48,8 +48,7 @@ absl::Status ListContributions(CliContext& cli, const AuditOptions& options) {
   for (const v1::Contribution& one : all) {
     const auto name = ParseResourceName(one.name());
     table.Add({name.ok() ? name->id : "", ShortId(one.name()), one.organization_display_name(),
-               terminal::EnumText(one.state()),
-               one.examples() > 0 ? StrCat(one.examples()) : "",
+               terminal::EnumText(one.state()), one.examples() > 0 ? StrCat(one.examples()) : "",
                one.norm() > 0 ? absl::StrFormat("%.3f", one.norm()) : "",
                terminal::FormatTime(terminal::ToTime(one.submit_time())), one.refusal()});
     list.push_back(terminal::ToJson(one));

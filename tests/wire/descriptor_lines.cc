@@ -58,8 +58,8 @@ void DescribeMessage(const pb::Descriptor& message, DescriptorLines& lines) {
   lines.insert(StrCat(name, " message"));
   for (int i = 0; i < message.field_count(); ++i) {
     const pb::FieldDescriptor& field = *message.field(i);
-    lines.insert(StrCat(name, ".", field.name(), " = ", field.number(), " ", LabelOf(field),
-                        TypeOf(field)));
+    lines.insert(
+        StrCat(name, ".", field.name(), " = ", field.number(), " ", LabelOf(field), TypeOf(field)));
   }
   for (int i = 0; i < message.reserved_range_count(); ++i) {
     AddReserved(name, message.reserved_range(i)->start, message.reserved_range(i)->end - 1, lines);

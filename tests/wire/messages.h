@@ -34,8 +34,7 @@ void ForEachText(google::protobuf::Message& message,
                  const std::function<std::string(const std::string&)>& change);
 
 // Calls `visit` with each text of `pattern` and what `message` has in its place.
-void ForEachPair(const google::protobuf::Message& pattern,
-                 const google::protobuf::Message& message,
+void ForEachPair(const google::protobuf::Message& pattern, const google::protobuf::Message& message,
                  const std::function<void(const std::string&, const std::string&)>& visit);
 
 // What of `expected` is not so in `actual`, in words; empty if all is. `actual` may

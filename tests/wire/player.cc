@@ -36,7 +36,8 @@ T Require(absl::StatusOr<T> value) {
 }
 
 const pb::MethodDescriptor& FindMethod(const std::string& name) {
-  const auto* method = pb::DescriptorPool::generated_pool()->FindMethodByName("federity.v1." + name);
+  const auto* method =
+      pb::DescriptorPool::generated_pool()->FindMethodByName("federity.v1." + name);
   if (method == nullptr) throw std::runtime_error(StrCat("there is no method ", name));
   return *method;
 }
@@ -59,10 +60,9 @@ class Player::Call {
         answer_(*method.output_type()),
         rpc_(path_.c_str(), grpc::internal::RpcMethod::BIDI_STREAMING) {
     context_.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(100)));
-    stream_.reset(grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer,
-                                                            grpc::ByteBuffer>::Create(&channel,
-                                                                                      rpc_,
-                                                                                      &context_));
+    stream_.reset(
+        grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>::Create(
+            &channel, rpc_, &context_));
   }
   ~Call() {
     if (stream_ == nullptr) return;
@@ -206,8 +206,8 @@ AnyMessage Player::Await(Call& call, const pb::Any& expected, const std::string&
     }
     passed_over = std::move(difference);
   }
-  throw std::runtime_error(StrCat("the stream ended: ", call.Finish().error_message(),
-                                  "; before that: ", passed_over));
+  throw std::runtime_error(
+      StrCat("the stream ended: ", call.Finish().error_message(), "; before that: ", passed_over));
 }
 
 AnyMessage Player::Prepare(const pb::Any& any, const std::string& name) {
@@ -224,9 +224,8 @@ void Player::Complete(const Caller& caller, Message& request) const {
   };
   if (auto* join = dynamic_cast<v1::JoinRequest*>(&request)) {
     join->set_secret(Require(rpc::ParseJoinLink(join->secret())).secret);
-    join->set_signature(
-        caller.key.Sign("federity/join/v1", StrCat(hash(join->secret()),
-                                                   hash(join->certificate_request()))));
+    join->set_signature(caller.key.Sign(
+        "federity/join/v1", StrCat(hash(join->secret()), hash(join->certificate_request()))));
   } else if (auto* renew = dynamic_cast<v1::RenewCertificateRequest*>(&request)) {
     if (renew->nonce().empty()) return;
     renew->set_signature(caller.key.Sign(

@@ -63,8 +63,7 @@ class Player {
   // What a program remembers of an answer.
   void Remember(Caller& caller, const google::protobuf::Message& answer);
   void Record(wire::Exchange& exchange, const std::string& name, const Outcome& outcome) const;
-  void Check(const wire::Exchange& exchange, const std::string& name,
-             const Outcome& outcome) const;
+  void Check(const wire::Exchange& exchange, const std::string& name, const Outcome& outcome) const;
 
   const wire::Scenario& scenario_;
   const Twist twist_;

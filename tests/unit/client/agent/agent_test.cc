@@ -66,7 +66,8 @@ TEST_CASE("What a coordinator of a later version says besides is passed over", "
   // A state that it does not know is one on the way.
   REQUIRE(world.coordinator.Await([](const auto& seen) { return seen.outcomes >= 2; }));
   CHECK(world.outbox->List().size() == 1);
-  world.coordinator.Locked([](auto& script, auto&) { script.outcome = v1::Contribution::ACCEPTED; });
+  world.coordinator.Locked(
+      [](auto& script, auto&) { script.outcome = v1::Contribution::ACCEPTED; });
   REQUIRE(world.AwaitEvent("accepted"));
   CHECK(world.AwaitEmptyOutbox());
 }
