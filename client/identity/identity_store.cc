@@ -32,9 +32,10 @@ namespace fs = std::filesystem;
 using Stub = v1::MembershipService::Stub;
 
 constexpr absl::Duration kConnectTimeout = absl::Seconds(20);
-// How long the coordinator's list of addresses is taken to be true, and how long a
-// command waits for a new one.
+// How long the coordinator's list of addresses is taken to be true, and how long
+// its answer is worth waiting for, at the join and later.
 constexpr absl::Duration kAddressesLife = absl::Hours(1);
+constexpr absl::Duration kFirstAddressesWait = absl::Seconds(20);
 constexpr absl::Duration kAddressesWait = absl::Seconds(2);
 
 // What the file system knows a link by; the secret itself is never stored.
@@ -127,7 +128,8 @@ class FileIdentityStore final : public IdentityStore {
   absl::StatusOr<Identity> Redeem(const rpc::JoinLink& link, std::string_view version,
                                   const fs::path& folder, std::string_view link_hash);
   absl::Status RenewIfDue(const fs::path& folder);
-  void LearnAddressesIfDue(const fs::path& folder, const std::shared_ptr<grpc::Channel>& channel);
+  void LearnAddressesIfDue(const fs::path& folder, const std::shared_ptr<grpc::Channel>& channel,
+                           absl::Duration wait);
 
   const fs::path identities_;
   const fs::path pending_;
@@ -243,7 +245,7 @@ absl::StatusOr<Identity> FileIdentityStore::Join(const rpc::JoinLink& link, v1::
   }
   // At once: the replica that the link names may be down when the others are needed.
   FEDERITY_ASSIGN_OR_RETURN(const auto channel, OpenChannel(home));
-  LearnAddressesIfDue(home, channel);
+  LearnAddressesIfDue(home, channel, kFirstAddressesWait);
   FEDERITY_ASSIGN_OR_RETURN(StoredIdentity complete, ReadIdentity(home));
   return std::move(complete.identity);
 }
@@ -270,7 +272,8 @@ absl::StatusOr<fs::path> FileIdentityStore::Enrol(const rpc::JoinLink& link,
 
 // Not being told is no fault: what is known goes on to serve.
 void FileIdentityStore::LearnAddressesIfDue(const fs::path& folder,
-                                            const std::shared_ptr<grpc::Channel>& channel) {
+                                            const std::shared_ptr<grpc::Channel>& channel,
+                                            absl::Duration wait) {
   const auto is_due = [&](const StoredIdentity& stored) {
     return absl::AbsDuration(clock_.Now() - stored.addresses_time) >= kAddressesLife;
   };
@@ -279,7 +282,7 @@ void FileIdentityStore::LearnAddressesIfDue(const fs::path& folder,
   v1::ServerService::Stub stub(channel);
   const absl::StatusOr<v1::ServerInfo> info =
       Call(stub, &v1::ServerService::Stub::GetServerInfo, {},
-           {.deadline = kAddressesWait, .give_up_after = absl::ZeroDuration()});
+           {.deadline = wait, .give_up_after = absl::ZeroDuration()});
   if (!info.ok() && rpc::IsRetryable(info.status())) return;
   absl::MutexLock lock(&mutex_);
   stored = ReadIdentity(folder);
@@ -317,7 +320,7 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> FileIdentityStore::Connect(std::s
   FEDERITY_ASSIGN_OR_RETURN(const fs::path folder, FolderOf(id));
   FEDERITY_RETURN_IF_ERROR(RenewIfDue(folder));
   FEDERITY_ASSIGN_OR_RETURN(auto channel, OpenChannel(folder));
-  LearnAddressesIfDue(folder, channel);
+  LearnAddressesIfDue(folder, channel, kAddressesWait);
   return channel;
 }
 

@@ -29,7 +29,7 @@ struct ChannelOptions {
 
 // Keepalive every 30 s, reconnect backoff 1–30 s with jitter, 1 MiB chunks
 // pass. Blocks only to look up names, where there are several addresses; one
-// that does not answer within a second is passed over. Turns the log of gRPC itself off in this process, unless
+// that does not answer within 5 s is passed over. Turns the log of gRPC itself off in this process, unless
 // GRPC_VERBOSITY is set.
 std::shared_ptr<grpc::Channel> MakeChannel(const ChannelOptions& options);
 
