@@ -11,6 +11,7 @@
 #include "common/rpc/join_link.h"
 #include "server/app/key_file.h"
 #include "server/membership/certificate_authority.h"
+#include "absl/strings/str_replace.h"
 #include "tests/e2e/federation.h"
 
 namespace federity::e2e {
@@ -146,10 +147,12 @@ TEST_CASE("One coordinator's members are nobody at another", "[e2e]") {
   const fs::path mine = OnlyIdentity(ours.home("owner"));
   const fs::path other = OnlyIdentity(theirs.home("owner"));
 
-  // The other's address: its server's certificate is of the wrong authority.
-  std::string identity = ReadText(mine / "identity.json");
-  WriteText(mine / "identity.json", Edited(identity, ours.coordinator().address(),
-                                           theirs.coordinator().address()));
+  // The other's address, wherever it stands: its server's certificate is of the wrong
+  // authority.
+  const std::string identity = ReadText(mine / "identity.json");
+  WriteText(mine / "identity.json",
+            absl::StrReplaceAll(identity, {{ours.coordinator().address(),
+                                            theirs.coordinator().address()}}));
   const Finished wrong_authority = ours.Try("owner", {"log", kRepository});
   INFO(wrong_authority.err);
   CHECK(wrong_authority.status == 1);
