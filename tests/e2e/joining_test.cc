@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 
+#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "client/identity/identity_files.h"
 #include "common/base/clock.h"
@@ -11,7 +12,6 @@
 #include "common/rpc/join_link.h"
 #include "server/app/key_file.h"
 #include "server/membership/certificate_authority.h"
-#include "absl/strings/str_replace.h"
 #include "tests/e2e/federation.h"
 
 namespace federity::e2e {
@@ -59,9 +59,9 @@ void Expire(Federation& federation, const fs::path& folder, v1::MemberKind kind)
   REQUIRE(authority.ok());
   auto tls = crypto::GenerateTlsKey();
   REQUIRE(tls.ok());
-  const auto certificate =
-      (*authority)->IssueMember(folder.filename().string(), kind, tls->request_der,
-                                absl::Now() - absl::Hours(24 * 365));
+  const auto certificate = (*authority)
+                               ->IssueMember(folder.filename().string(), kind, tls->request_der,
+                                             absl::Now() - absl::Hours(24 * 365));
   REQUIRE(certificate.ok());
   REQUIRE(identity::WriteTls(folder, {.private_key_pem = std::move(tls->private_key_pem),
                                       .chain_pem = certificate->chain_pem})
@@ -70,8 +70,7 @@ void Expire(Federation& federation, const fs::path& folder, v1::MemberKind kind)
 
 }  // namespace
 
-TEST_CASE("Links that are expired, used, revoked, of another kind or forged are refused",
-          "[e2e]") {
+TEST_CASE("Links that are expired, used, revoked, of another kind or forged are refused", "[e2e]") {
   Federation federation;
   CreateRepository(federation);
   Agent stranger(federation.directory() / "workstation", "Stranger");
@@ -91,8 +90,8 @@ TEST_CASE("Links that are expired, used, revoked, of another kind or forged are 
   federation.Do("viewer", {"join", "-"}, once);
 
   // Revoked.
-  const json made = federation.Json(
-      "owner", {"invite", kRepository, "--role", "viewer", "--org", "University"});
+  const json made =
+      federation.Json("owner", {"invite", kRepository, "--role", "viewer", "--org", "University"});
   const std::string name = made.at("name");
   federation.Do("owner", {"invitation", "revoke", kRepository, name.substr(name.rfind('/') + 1)});
   refused(made.at("link"), "revoked");
@@ -104,8 +103,9 @@ TEST_CASE("Links that are expired, used, revoked, of another kind or forged are 
               .database()
               .RunInTransaction([](store::Transaction& transaction) {
                 return transaction
-                    .Execute("UPDATE invitations SET expires_at = now() - interval '1 hour' "
-                             "WHERE uses = 0")
+                    .Execute(
+                        "UPDATE invitations SET expires_at = now() - interval '1 hour' "
+                        "WHERE uses = 0")
                     .status();
               })
               .ok());
@@ -151,8 +151,8 @@ TEST_CASE("One coordinator's members are nobody at another", "[e2e]") {
   // authority.
   const std::string identity = ReadText(mine / "identity.json");
   WriteText(mine / "identity.json",
-            absl::StrReplaceAll(identity, {{ours.coordinator().address(),
-                                            theirs.coordinator().address()}}));
+            absl::StrReplaceAll(identity,
+                                {{ours.coordinator().address(), theirs.coordinator().address()}}));
   const Finished wrong_authority = ours.Try("owner", {"log", kRepository});
   INFO(wrong_authority.err);
   CHECK(wrong_authority.status == 1);
@@ -176,8 +176,7 @@ TEST_CASE("A certificate that expired while the machine was off is renewed", "[e
   federation.Do("owner", {"log", kRepository});
   CHECK(ReadText(person / "tls.pem") != expired);
 
-  Agent& agent =
-      federation.AddTableAgent(kRepository, "Hospital 1", DealBreastCancer(3)[0]);
+  Agent& agent = federation.AddTableAgent(kRepository, "Hospital 1", DealBreastCancer(3)[0]);
   CHECK(agent.Stop() == 0);
   const fs::path workstation = OnlyIdentity(agent.state());
   Expire(federation, workstation, v1::MEMBER_KIND_AGENT);
