@@ -24,11 +24,11 @@ function(federity_timeout variable seconds)
   set(${variable} ${seconds} PARENT_SCOPE)
 endfunction()
 
-# federity_test(NAME DIR … [DEPS …] [LABELS …] [TIMEOUT seconds] [WHOLE])
+# federity_test(NAME DIR … [DEPS …] [LABELS …] [TIMEOUT seconds] [SPEC spec] [WHOLE])
 # One Catch2 binary of every *_test.cc below the folders. WHOLE registers the
 # binary as one CTest entry (for what starts slowly, as LibTorch does).
 function(federity_test name)
-  cmake_parse_arguments(ARG "WHOLE" "TIMEOUT" "DIRS;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "WHOLE" "TIMEOUT;SPEC" "DIRS;DEPS;LABELS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
@@ -48,7 +48,7 @@ function(federity_test name)
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
   else()
-    catch_discover_tests(${name} DISCOVERY_MODE PRE_TEST
+    catch_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_SPEC ${ARG_SPEC}
       PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
   endif()
 endfunction()

@@ -60,7 +60,7 @@ TEST_CASE("A workstation's disk that fails costs its round, nobody else's", "[su
   CHECK(with.at("accepted") == 3);
 }
 
-TEST_CASE("A coordinator's disk that fails delays a round", "[survival]") {
+TEST_CASE("A coordinator's disk that fails delays a round", "[survival][chaos]") {
   const auto set = GENERATE(&Faults::SetFull, &Faults::SetReadOnly);
   Disturbed disturbed(UndisturbedDigests(1));
   Faults faults("federity-server");

@@ -36,7 +36,7 @@ void KillAtEach(const std::vector<Faults::Moment>& moments, const char* who, con
 
 }  // namespace
 
-TEST_CASE("A coordinator that is killed at any step loses and repeats nothing", "[survival]") {
+TEST_CASE("A coordinator that is killed at any step loses and repeats nothing", "[survival][chaos]") {
   Effort effort = Effort::FromEnvironment();
   std::vector<Faults::Moment> moments;
   {

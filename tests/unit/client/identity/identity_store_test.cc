@@ -81,7 +81,8 @@ TEST_CASE("Joining makes a membership that signs in", "[identity]") {
   CHECK(identity->coordinator_key == f.coordinator.coordinator_key);
   CHECK(identity->renew_time > absl::Now());
   CHECK(identity->renew_time < identity->expire_time);
-  CHECK(f.Open()->ContributionKey(identity->id)->public_key() == f.coordinator.seen().join_keys.front());
+  CHECK(f.Open()->ContributionKey(identity->id)->public_key() ==
+        f.coordinator.seen().join_keys.front());
   CHECK(SignIn(*f.Open(), identity->id).ok());
   CHECK(f.coordinator.seen().signed_in == 1);
   CHECK(Entries(f.folder.path() / "pending") == 0);
@@ -141,7 +142,9 @@ TEST_CASE("Folders are for their owner alone, and narrowed where they were not",
 TEST_CASE("A coordinator's addresses are learned at the join and every hour of use", "[identity]") {
   Fixture f;
   const std::string here = f.coordinator.address();
-  f.coordinator.Set(&FakeCoordinator::Behaviour::addresses, std::vector<std::string>{"127.0.0.1:1", here});
+  f.coordinator.Set(&FakeCoordinator::Behaviour::lifetime, absl::Hours(8));
+  f.coordinator.Set(&FakeCoordinator::Behaviour::addresses,
+                    std::vector<std::string>{"127.0.0.1:1", here});
   const auto joined = f.Join();
   REQUIRE(joined.ok());
   CHECK(joined->addresses.size() == 2);
@@ -149,7 +152,8 @@ TEST_CASE("A coordinator's addresses are learned at the join and every hour of u
   CHECK(f.coordinator.seen().asked == 1);
 
   // Whichever is first, the one that answers is used.
-  f.coordinator.Set(&FakeCoordinator::Behaviour::addresses, std::vector<std::string>{"127.0.0.1:1"});
+  f.coordinator.Set(&FakeCoordinator::Behaviour::addresses,
+                    std::vector<std::string>{"127.0.0.1:1"});
   f.clock.now += absl::Minutes(59);
   CHECK(SignIn(*f.Open(), joined->id).ok());
   CHECK(f.coordinator.seen().asked == 1);
@@ -207,7 +211,8 @@ TEST_CASE("A link for the other program is refused before anything is sent", "[i
 
 TEST_CASE("A join that broke after the call is finished with the same keys", "[identity]") {
   Fixture f;
-  f.coordinator.Set(&FakeCoordinator::Behaviour::fail_join, absl::InternalError("the answer was lost"));
+  f.coordinator.Set(&FakeCoordinator::Behaviour::fail_join,
+                    absl::InternalError("the answer was lost"));
   CHECK_FALSE(f.Join().ok());
   CHECK(Entries(f.folder.path() / "pending") == 1);
   f.coordinator.Set(&FakeCoordinator::Behaviour::fail_join, absl::OkStatus());
@@ -253,7 +258,8 @@ TEST_CASE("What is no membership is left alone", "[identity]") {
 
 TEST_CASE("Keys of a refused link are not kept", "[identity]") {
   Fixture f;
-  f.coordinator.Set(&FakeCoordinator::Behaviour::fail_join, Error(v1::ERROR_REASON_INVITATION_EXPIRED, "too late"));
+  f.coordinator.Set(&FakeCoordinator::Behaviour::fail_join,
+                    Error(v1::ERROR_REASON_INVITATION_EXPIRED, "too late"));
   const auto identity = f.Join();
   CHECK(ReasonOf(identity.status()) == v1::ERROR_REASON_INVITATION_EXPIRED);
   CHECK(Entries(f.folder.path() / "pending") == 0);
